@@ -1,0 +1,30 @@
+// What one shard counts. Written by that shard alone; readers of other threads get a copy by mailbox.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/drop_reason.h"
+
+namespace slipgate {
+
+struct Counters {
+  std::array<uint64_t, kDropReasons> drops{};
+
+  uint64_t packets_from_link = 0, bytes_from_link = 0;  // inside packets, after decryption
+  uint64_t packets_to_link = 0, bytes_to_link = 0;
+  uint64_t datagrams_received = 0, receive_calls = 0;  // on the link's socket
+  uint64_t datagrams_sent = 0, send_calls = 0;
+  uint64_t handshakes = 0;
+  uint64_t tcp_flows_opened = 0, udp_flows_opened = 0, echo_flows_opened = 0;
+  uint64_t dns_queries = 0;
+
+  // Counts, and returns the reason: `return counters.drop(DropReason::bad_checksum);`
+  DropReason drop(DropReason reason) {
+    drops[static_cast<size_t>(reason)]++;
+    return reason;
+  }
+  uint64_t dropped(DropReason reason) const { return drops[static_cast<size_t>(reason)]; }
+};
+
+}  // namespace slipgate

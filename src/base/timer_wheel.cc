@@ -1,0 +1,124 @@
+#include "base/timer_wheel.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace slipgate {
+
+// Level L holds the timers whose tick differs from the current one first in its L-th group of six bits: level 0 the next
+// 64 ticks one slot each, level 1 the next 64 x 64, and so on. When the current tick enters a slot of a higher level, that
+// slot's timers are placed again, one level or more lower.
+
+void Timer::cancel() {
+  if (armed()) wheel_->unlink(*this);
+}
+
+TimerWheel::TimerWheel(Time now) : now_(now), tick_(tick_of(now)) {}
+
+TimerWheel::~TimerWheel() {
+  for (auto &level : slots_) {
+    for (Timer *&slot : level) {
+      while (slot) unlink(*slot);
+    }
+  }
+}
+
+uint64_t TimerWheel::tick_of(Time time) {
+  auto since = time.time_since_epoch();
+  return since.count() <= 0 ? 0 : static_cast<uint64_t>((since.count() - 1) / kTick.count() + 1);
+}
+
+void TimerWheel::arm(Timer &timer, Time deadline) {
+  if (timer.armed()) unlink(timer);
+  timer.wheel_ = this;
+  timer.deadline_ = deadline;
+  place(timer);
+}
+
+void TimerWheel::place(Timer &timer) {
+  uint64_t horizon = tick_ + (uint64_t{1} << (kBits * kLevels)) - 1;
+  uint64_t tick = std::clamp(timer.deadline_ == kNever ? horizon : tick_of(timer.deadline_), tick_, horizon);
+  uint64_t difference = tick ^ tick_;
+  int level = difference == 0 ? 0 : (63 - std::countl_zero(difference)) / kBits;
+  // A carry may reach past the top level; such a timer waits in the last slot and is placed again from there.
+  level = std::min(level, kLevels - 1);
+  int slot = static_cast<int>(tick >> (kBits * level)) & (kSlots - 1);
+  Timer *&head = slots_[level][slot];
+  timer.next_ = head;
+  if (head) head->previous_ = &timer.next_;
+  head = &timer;
+  timer.previous_ = &head;
+  occupied_[level] |= uint64_t{1} << slot;
+  armed_++;
+}
+
+void TimerWheel::unlink(Timer &timer) {
+  *timer.previous_ = timer.next_;
+  if (timer.next_) timer.next_->previous_ = timer.previous_;
+  timer.next_ = nullptr;
+  timer.previous_ = nullptr;
+  timer.deadline_ = kNever;
+  armed_--;
+  // The slot's bit stays until the slot is visited: next_deadline() may be early, never late.
+}
+
+void TimerWheel::advance(Time now) {
+  now_ = std::max(now_, now);
+  // Rounded down: a timer fires once its whole tick has passed.
+  uint64_t target = static_cast<uint64_t>(std::max<int64_t>(now_.time_since_epoch().count(), 0) / kTick.count());
+  while (tick_ <= target) {
+    // Enter the tick: what higher levels hold for this group of ticks moves down.
+    for (int level = kLevels - 1; level > 0; level--) {
+      if (tick_ & ((uint64_t{1} << (kBits * level)) - 1)) continue;
+      int slot = static_cast<int>(tick_ >> (kBits * level)) & (kSlots - 1);
+      occupied_[level] &= ~(uint64_t{1} << slot);
+      Timer *list = slots_[level][slot];
+      slots_[level][slot] = nullptr;
+      while (list) {
+        Timer *timer = list;
+        list = timer->next_;
+        armed_--;
+        place(*timer);
+      }
+    }
+    int slot = static_cast<int>(tick_) & (kSlots - 1);
+    Timer *due = slots_[0][slot];
+    slots_[0][slot] = nullptr;
+    occupied_[0] &= ~(uint64_t{1} << slot);
+    // What a callback arms for now or earlier belongs to the next tick: one that re-arms itself for ever cannot hold us here.
+    tick_++;
+    if (due) due->previous_ = &due;
+    while (due) {
+      Timer &timer = *due;
+      unlink(timer);
+      timer.target_.on_timer(timer, now_);
+    }
+    // Skip ticks that hold nothing: up to the next occupied slot, or the end of this group of 64.
+    uint64_t next = tick_;
+    if (next & (kSlots - 1)) {
+      uint64_t ahead = occupied_[0] >> (next & (kSlots - 1));
+      next = ahead ? next + std::countr_zero(ahead) : (next | (kSlots - 1)) + 1;
+    }
+    tick_ = std::min(next, target + 1);
+  }
+}
+
+Time TimerWheel::next_deadline() const {
+  if (armed_ == 0) return kNever;
+  for (int level = 0; level < kLevels; level++) {
+    int current = static_cast<int>(tick_ >> (kBits * level)) & (kSlots - 1);
+    // A higher level's slot that the tick stands inside of was emptied on entry; one that it stands before was not.
+    uint64_t ahead = occupied_[level] & (~uint64_t{0} << current);
+    bool entered = (tick_ & ((uint64_t{1} << (kBits * level)) - 1)) != 0;
+    if (entered) ahead &= ~(uint64_t{1} << current);
+    if (ahead) {
+      uint64_t base = tick_ >> (kBits * level) & ~uint64_t{kSlots - 1};
+      uint64_t tick = (base + std::countr_zero(ahead)) << (kBits * level);
+      return Time(kTick * static_cast<int64_t>(std::max(tick, tick_)));
+    }
+  }
+  // Only behind the horizon's wrap.
+  return Time(kTick * static_cast<int64_t>(tick_ + 1));
+}
+
+}  // namespace slipgate

@@ -1,0 +1,22 @@
+// Joins two streams: what one receives the other sends, acknowledging only what the other side took. Half-close passes
+// through, an RST on one side becomes an RST on the other.
+#pragma once
+
+#include "io/loop.h"
+#include "io/stream.h"
+
+namespace slipgate {
+
+struct RelayResult {
+  uint64_t bytes_up = 0;    // from `inside` to `outside`
+  uint64_t bytes_down = 0;  // from `outside` to `inside`
+  int inside_error = 0;     // errno that ended it, 0 for an orderly end
+  int outside_error = 0;
+  bool idle = false;        // ended by the idle timeout
+};
+
+// Ends when both directions ended, when either side failed, or after `idle` without a byte. 32-60 kB per system call.
+// Cancelling the task aborts both streams.
+Task<RelayResult> relay(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle);
+
+}  // namespace slipgate

@@ -1,0 +1,5 @@
+// The one main() of the unit and sim programs, compiled once.
+#define CATCH_CONFIG_RUNNER
+#include "support/catch.h"
+
+int main(int argc, char **argv) { return Catch::Session().run(argc, argv); }
