@@ -62,22 +62,20 @@ class ByteReader {
     if (ok_) position_ = position;
   }
 
-  uint8_t u8() { return number<uint8_t>(); }
-  uint16_t u16() { return number<be16>(); }
-  uint32_t u32() { return number<be32>(); }
-  uint64_t u64() { return number<be64>(); }
+  uint8_t u8() {
+    Bytes taken = take(1);
+    return taken.empty() ? 0 : taken[0];
+  }
+  uint16_t u16() { return number<be16>().value(); }
+  uint32_t u32() { return number<be32>().value(); }
+  uint64_t u64() { return number<be64>().value(); }
 
  private:
   template <typename Wire>
-  auto number() {
-    Bytes taken = take(sizeof(Wire));
-    Wire wire{};
-    if (!taken.empty()) std::memcpy(&wire, taken.data(), sizeof(Wire));
-    if constexpr (sizeof(Wire) == 1) {
-      return wire;
-    } else {
-      return wire.value();
-    }
+  Wire number() {
+    Wire wire(0);
+    if (Bytes taken = take(sizeof(Wire)); !taken.empty()) std::memcpy(&wire, taken.data(), sizeof(Wire));
+    return wire;
   }
 
   Bytes whole_;
