@@ -1,0 +1,54 @@
+// What an operator may say about where flows may go: values only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/time.h"
+#include "wire/flow_key.h"
+
+namespace slipgate {
+
+// One `--allow` or `--deny` rule: [tcp|udp|icmp]://IP-or-CIDR-or-NAME[:PORT[-PORT]].
+struct PolicyRule {
+  std::optional<Protocol> protocol;  // none: every protocol; icmp covers ICMPv6
+  IpPrefix prefix;                   // unused while `name` is set and not resolved
+  std::string name;                  // a host name, whose addresses are matched in full; empty: `prefix` counts
+  std::vector<IpAddress> resolved;   // of `name`, filled in by the gateway
+  uint16_t port_low = 0;             // 0-65535: every port
+  uint16_t port_high = 65535;
+};
+
+struct PolicyOptions {
+  std::vector<PolicyRule> deny;   // first
+  std::vector<PolicyRule> allow;  // then these, then the defaults
+  bool enable_host = false;       // the host's own addresses may be reached (loopback only by rule)
+  bool closed = false;            // nothing is allowed but by rule (slirpnetstack)
+};
+
+// `-L`, `-R`, `-t`, `-u`: a listener on one side whose connections or datagrams go to a target on the other.
+struct Forward {
+  enum class Direction : uint8_t { local, remote };  // local: listen on the host, connect inside; remote: the other way
+  enum class Transport : uint8_t { tcp, udp, udp_rpc, tcp_proxy_v1, udp_spp };
+
+  Direction direction = Direction::local;
+  Transport transport = Transport::tcp;
+  Endpoint listen;                 // port 0: ephemeral, printed
+  std::string target;              // IP literal or host name; empty: the default of the direction
+  uint16_t target_port = 0;        // 0: the listener's port
+  std::optional<Endpoint> source;  // what the inside sees as source (wgslirpy's `src`); none: the real client
+  std::string spec;                // as it was written, for messages
+};
+
+struct FlowLimits {
+  size_t max_flows = 262144;
+  size_t max_flows_per_client = 16384;
+  size_t max_connecting_per_client = 256;
+  Duration tcp_idle_timeout = seconds(7440);  // RFC 5382 REQ-5: 2 h 4 min
+  Duration udp_idle_timeout = seconds(300);   // RFC 4787 REQ-5: recommended
+};
+
+}  // namespace slipgate

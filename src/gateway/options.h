@@ -1,0 +1,35 @@
+// Everything a gateway is made from: what the command line, the wg-quick file and (later) the TOML file fill in.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/log.h"
+#include "flow/options.h"
+#include "link/options.h"
+
+namespace slipgate {
+
+struct GatewayOptions {
+  std::string name = "wireguard";         // control socket, logs, metrics label
+  WireGuardLinkOptions wireguard;
+  std::vector<IpPrefix> addresses;        // own inside addresses ([Interface] Address)
+  std::vector<Endpoint> dns;              // the built-in DNS answers here; empty: first own address of each family, port 53
+  std::vector<IpAddress> pingable;        // we answer echo here; empty: the own inside addresses
+  PolicyOptions policy;
+  std::vector<Forward> forwards;
+  FlowLimits limits;
+  std::optional<IpAddress> source_ipv4, source_ipv6;
+  uint16_t mtu = 1420;
+  size_t tcp_buffer_size = 4 << 20;
+
+  std::string config_file;                // reread on reload; empty: none
+  std::string control_path;               // empty: $XDG_RUNTIME_DIR/slipgate/NAME.sock when that folder exists
+  LogLevel log_level = LogLevel::info;
+  LogFormat log_format = LogFormat::text;
+  std::optional<int> ready_fd;
+};
+
+}  // namespace slipgate
