@@ -1,0 +1,54 @@
+// The one place that packets pass, in and out: count, look once (parse), hand on. One thread's links on one side, its stack
+// on the other.
+//
+// Lives on one shard. Links are attached before the first packet and outlive it.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/counters.h"
+#include "base/packet.h"
+#include "io/loop.h"
+#include "link/link.h"
+#include "stack/stack.h"
+
+namespace slipgate {
+
+class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
+ public:
+  // Inside packets that one turn hands to the stack at once: a full UDP_GRO receive of eight buffers.
+  static constexpr size_t kBatch = 512;
+  // Packets that the stack may have waiting to leave: 25 MB at 1,500 bytes. Links empty their queues every turn.
+  static constexpr size_t kMostTransmitBuffers = 16384;
+  static constexpr size_t kKeptTransmitBuffers = 1024;
+
+  Shard(Loop &loop, const StackConfig &config, StackEvents &events);
+  ~Shard();
+
+  // The number by which packets name this link from now on (Packet::link).
+  uint16_t attach(Link &link);
+
+  // 5 -> 6 of the packet's way: packets that a link brought, on to the stack.
+  void from_link(std::span<Packet> packets) override;
+  // 13 -> 14: packets that the stack made, on to their links.
+  void output(std::span<Packet> packets) override;
+  Packet allocate(size_t size) override;
+
+  // The stack acknowledges and sends at the end of the turn, before the links transmit.
+  void on_turn_end() override;
+
+  Stack &stack() { return stack_; }
+  Counters &counters() { return counters_; }
+  Link &link(uint16_t number) { return *links_[number]; }
+
+ private:
+  Loop &loop_;
+  Counters counters_;
+  BufferPool transmit_pool_;
+  std::vector<Link *> links_;
+  std::vector<LinkPacket> batch_;
+  Stack stack_;
+};
+
+}  // namespace slipgate
