@@ -61,14 +61,14 @@ class Reassembly {
  private:
   class Datagram;
   struct Key;
-  struct List;
 
   Datagram *find(const Key &key, uint64_t hash) const;
-  Datagram *open(const Key &key, uint64_t hash);
+  Datagram *open(const Key &key, uint64_t hash);  // null: no buffer
   void close(Datagram &datagram);
   void expire(Datagram &datagram);
-  bool place(Datagram &datagram, const LinkPacket &fragment);
+  std::optional<DropReason> place(Datagram &datagram, const LinkPacket &fragment);
   std::optional<LinkPacket> finish(Datagram &datagram);
+  void spoil(Datagram &datagram);
 
   const ReassemblyLimits limits_;
   BufferPool &pool_;
