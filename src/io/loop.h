@@ -6,6 +6,7 @@
 
 #include <asio/awaitable.hpp>
 #include <asio/io_context.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -26,6 +27,35 @@ class TurnEnd {
 
  protected:
   ~TurnEnd() = default;
+
+ private:
+  friend class Loop;
+  uint8_t waiting_ = 0;  // one bit per rank that it waits in: asking again costs nothing
+};
+
+// One large buffer per loop, for what is read and handed on at once: an idle socket needs no buffer of its own. Who
+// leaves bytes in it is its keeper, and is asked to move them away when somebody else needs the room.
+class ScratchKeeper {
+ public:
+  virtual void on_scratch_wanted() = 0;
+
+ protected:
+  ~ScratchKeeper() = default;
+};
+
+class Scratch {
+ public:
+  static constexpr size_t kStreamBytes = 65536;         // for streams
+  static constexpr size_t kDatagramBytes = 16 * 65536;  // for batches of datagrams; used within one call, never kept
+
+  // The streams' part, emptied of what anybody else left there. `keeper` null: nothing will be left.
+  uint8_t *stream(ScratchKeeper *keeper);
+  void forget(ScratchKeeper *keeper);  // nothing of it is left there any more
+  uint8_t *datagrams();
+
+ private:
+  std::unique_ptr<uint8_t[]> bytes_;
+  ScratchKeeper *keeper_ = nullptr;
 };
 
 class Loop {
@@ -37,30 +67,41 @@ class Loop {
 
   // Turns until stop() is called.
   void run();
-  void stop();
+  void stop();  // any thread
+  // One turn; waits for something to happen, but not beyond `longest`. For tests, and for who has a loop of its own.
+  void turn(Duration longest);
 
   asio::io_context &context() { return context_; }
   TimerWheel &timers() { return timers_; }
   Poller &poller() { return *poller_; }
+  Scratch &scratch() { return scratch_; }
   // The time of this turn.
-  Time now() const { return timers_.now(); }
+  Time now();
 
   // Runs `work` on this loop's thread, in a later turn. Any thread.
   void post(std::function<void()> work);
-  // Calls part.on_turn_end() once, at the end of this turn; repeated calls in one turn count once. Parts run in the order of
-  // `rank` (lower first): streams write (0), the stack acknowledges and sends (1), links transmit (2).
+  // Calls part.on_turn_end() once, at the end of this turn; repeated calls in one turn count once. Parts run in the
+  // order of `rank` (lower first): streams write (0), the stack acknowledges and sends (1), links transmit (2).
   void at_turn_end(TurnEnd &part, int rank);
   void forget(TurnEnd &part);  // before `part` is destroyed
 
  private:
+  friend class Poller;
   static constexpr int kRanks = 3;
+  static constexpr int kHandlersPerTurn = 64;  // Asio handlers; the poller's is one, for up to 256 sockets
 
+  // The first thing after the wait: the clock is read, and what is due by now fires before what just happened.
+  void wake();
   void turn_end();
 
   asio::io_context context_{1};
   TimerWheel timers_;
+  Scratch scratch_;
   std::unique_ptr<Poller> poller_;
+  bool awake_ = true;  // the clock was read since the wait
+  Time now_{};
   std::vector<TurnEnd *> waiting_[kRanks];
+  std::vector<TurnEnd *> running_;  // of the rank that runs now
 };
 
 }  // namespace slipgate

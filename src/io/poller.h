@@ -1,5 +1,5 @@
-// Readiness of many host sockets: one private epoll (edge-triggered) that is itself one descriptor of the Asio loop, so that
-// an event costs one epoll_wait per batch, not one Asio operation per socket (datapath: 1 us each).
+// Readiness of many host sockets: one private epoll (edge-triggered) that is itself one descriptor of the Asio loop, so
+// that an event costs one epoll_wait per batch, not one Asio operation per socket (datapath: 1 us each).
 //
 // Lives on one shard.
 #pragma once
@@ -33,8 +33,12 @@ class Poller {
 
   // Watches `descriptor` (EPOLLIN, EPOLLOUT, EPOLLRDHUP, edge-triggered) until remove(). ENOSPC, ENOMEM: not watched.
   Result<void> add(int descriptor, Pollable &pollable);
-  // Before the descriptor is closed and before `pollable` goes.
+  // Before the descriptor is closed and before `pollable` goes. What is already waiting for it is not delivered any
+  // more.
   void remove(int descriptor, Pollable &pollable);
+  // Tells it again in the next turn what is ready even if nothing new happens: for who stopped before EAGAIN, to let
+  // others have their turn.
+  void rearm(int descriptor, Pollable &pollable);
 
  private:
   struct State;

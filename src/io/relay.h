@@ -12,7 +12,7 @@ struct RelayResult {
   uint64_t bytes_down = 0;  // from `outside` to `inside`
   int inside_error = 0;     // errno that ended it, 0 for an orderly end
   int outside_error = 0;
-  bool idle = false;        // ended by the idle timeout
+  bool idle = false;  // ended by the idle timeout
 };
 
 // Ends when both directions ended, when either side failed, or after `idle` without a byte. 32-60 kB per system call.

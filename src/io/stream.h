@@ -1,5 +1,5 @@
-// A two-way stream of bytes, whatever carries it: TCP inside (stack), TCP, Unix, vsock outside (host), a proxy, TLS, one end
-// of a pair. The relay joins two of them and needs to know nothing else.
+// A two-way stream of bytes, whatever carries it: TCP inside (stack), TCP, Unix, vsock outside (host), a proxy, TLS,
+// one end of a pair. The relay joins two of them and needs to know nothing else.
 //
 // Lives on one shard. Nothing blocks; the watcher is told when something can go on. Destroying a stream that was not
 // finished both ways aborts it (RST where the carrier has such a thing).
@@ -47,7 +47,8 @@ class Stream {
 
   // How many bytes write_some() would take now; 0: wait for on_writable().
   virtual size_t writable() = 0;
-  // Takes some or all of the bytes (copies them), 0 when there is no room. EPIPE, ECONNRESET, …: nothing can be sent any more.
+  // Takes some or all of the bytes (copies them), 0 when there is no room. EPIPE, ECONNRESET, …: nothing can be sent
+  // any more.
   virtual Result<size_t> write_some(std::span<const iovec> pieces) = 0;
   // No more bytes will be written: FIN behind what was taken so far. Once.
   virtual void shutdown_write() = 0;

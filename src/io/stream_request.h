@@ -1,5 +1,5 @@
-// A stream that somebody wants to open and that waits for our answer: a SYN that the stack holds, a SOCKS or Wisp request.
-// Ask first, dial, then accept: the client learns that it is connected when the other side really stands.
+// A stream that somebody wants to open and that waits for our answer: a SYN that the stack holds, a SOCKS or Wisp
+// request. Ask first, dial, then accept: the client learns that it is connected when the other side really stands.
 #pragma once
 
 #include <functional>
