@@ -1,0 +1,60 @@
+// Who may go where: deny rules, then allow rules, then the defaults of an authenticated link. Pure: no look-ups, no
+// I/O; the gateway says which addresses are the host's and what names resolve to.
+//
+// Lives on one shard (each has its copy). Asked once per flow, or per datagram of an unconnected one.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/drop_reason.h"
+#include "base/result.h"
+#include "flow/options.h"
+
+namespace slipgate {
+
+struct Verdict {
+  bool allowed = false;
+  std::string_view why;  // "loopback address", "deny rule", …: for the log
+};
+
+// An address of one of the host's interfaces, with the length of its network.
+struct HostAddress {
+  IpAddress address;
+  int prefix_length = 128;
+};
+
+class Policy {
+ public:
+  explicit Policy(PolicyOptions options);
+
+  // May key.inside talk to key.outside? By default everything is open but: the host's own addresses (unless
+  // enable_host), loopback, link-local and the clouds' metadata services, multicast, broadcast, unspecified; and every
+  // IPv6 address that carries such an IPv4 address inside (IPv4-compatible, NAT64, 6to4, Teredo), because a translator
+  // on the way would unwrap it. Deny rules match what is carried inside too; allow rules only what is written.
+  Verdict check(const FlowKey &key) const;
+
+  // All addresses of the host, again whenever they change.
+  void set_host_addresses(const std::vector<HostAddress> &addresses);
+  // Names in rules match nothing until they are resolved: resolve them before serving.
+  std::vector<std::string> names() const;
+  void set_resolved(std::string_view name, const std::vector<IpAddress> &addresses);
+
+ private:
+  std::string_view closed_by_default(const IpAddress &address) const;  // why; empty: open
+
+  PolicyOptions options_;
+  std::vector<IpAddress> host_addresses_;   // sorted
+  std::vector<IpAddress> host_broadcasts_;  // sorted; of the host's IPv4 networks
+};
+
+// The IPv4 address that an IPv6 address carries, for which a translator or tunnel may unwrap it.
+std::optional<IpAddress> embedded_v4(const IpAddress &address);
+
+// A comma list of rules: [tcp|udp|icmp]://IP-or-CIDR-or-NAME[:PORT[-PORT]]; IPv6 with a port in brackets. Without a
+// protocol a rule is for `unnamed` (none: all). No port, 0 or 0-0: every port.
+Result<std::vector<PolicyRule>> parse_policy_rules(std::string_view text,
+                                                   std::optional<Protocol> unnamed = std::nullopt);
+
+}  // namespace slipgate

@@ -1,0 +1,63 @@
+#include "flow/route.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace slipgate {
+namespace {
+
+template <typename T>
+bool contains(const std::vector<T> &values, const T &value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+Protocol protocol_of(Forward::Transport transport) {
+  switch (transport) {
+    case Forward::Transport::tcp:
+    case Forward::Transport::tcp_proxy_v1:
+      return Protocol::tcp;
+    case Forward::Transport::udp:
+    case Forward::Transport::udp_rpc:
+    case Forward::Transport::udp_spp:
+      return Protocol::udp;
+  }
+  return Protocol::tcp;
+}
+
+}  // namespace
+
+Router::Router(RouteOptions options, const Policy &policy, IsPeer is_peer)
+    : options_(std::move(options)), policy_(policy), is_peer_(std::move(is_peer)) {}
+
+bool Router::is_own(const IpAddress &address) const {
+  return contains(options_.own, address);
+}
+
+bool Router::listens(const Forward &forward, const FlowKey &key) const {
+  if (forward.direction != Forward::Direction::remote || protocol_of(forward.transport) != key.protocol) return false;
+  if (forward.listen.port != key.outside.port) return false;
+  if (forward.listen.address == key.outside.address) return true;
+  bool same_family = forward.listen.address.is_v4() == key.is_v4();
+  return forward.listen.address.is_unspecified() && same_family && is_own(key.outside.address);
+}
+
+Target Router::route(const FlowKey &key, uint32_t client) const {
+  const IpAddress &address = key.outside.address;
+  bool echo = key.protocol == Protocol::icmp || key.protocol == Protocol::icmpv6;
+  if (echo) {
+    if (contains(options_.pingable, address)) return target::Echo{};
+  } else {
+    for (size_t i = 0; i < options_.forwards.size(); i++) {
+      if (listens(options_.forwards[i], key)) return target::RemoteForward{i};
+    }
+    if (contains(options_.dns, key.outside)) return target::Dns{};
+  }
+  if (is_own(address)) return target::Refused{DropReason::no_service};  // lesson: own-address-never-dialled
+  if (!policy_.check(key).allowed) return target::Refused{DropReason::denied_by_policy};
+  if (is_peer_ && is_peer_(address, client)) return target::Peer{key.outside};
+  if (echo) return target::HostEcho{address};
+  if (key.protocol == Protocol::tcp) return target::HostTcp{key.outside};
+  return target::HostUdp{key.outside};
+}
+
+}  // namespace slipgate

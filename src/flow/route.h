@@ -1,0 +1,49 @@
+// The forwarding decision: a pure function of the configuration and one flow's key.
+//
+// Lives on one shard.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "flow/options.h"
+#include "flow/policy.h"
+#include "flow/target.h"
+
+namespace slipgate {
+
+struct RouteOptions {
+  std::vector<IpAddress> own;       // the gateway's own inside addresses
+  std::vector<Endpoint> dns;        // the built-in DNS answers here; may be elsewhere than at an own address
+  std::vector<IpAddress> pingable;  // we answer echo here; likewise
+  std::vector<Forward> forwards;  // all; those of direction remote are listened for inside. Listening at an unspecified
+                                  // address: at every own address of that family
+};
+
+class Router {
+ public:
+  // True when `address` is an inside address of a client other than `client`. Prefixes of length 0 do not count: a
+  // client that may send from anywhere is not everybody's neighbour.
+  using IsPeer = std::function<bool(const IpAddress &address, uint32_t client)>;
+
+  // `policy` outlives the router and may change under it. Without `is_peer` clients do not reach each other.
+  Router(RouteOptions options, const Policy &policy, IsPeer is_peer = {});
+
+  // For a flow that `client` opens, key.inside to key.outside. In this order: `-R` listeners, DNS, echo answered here;
+  // the rest of the own addresses is refused (no_service); what the policy closes is refused (denied_by_policy); other
+  // clients; the host's network.
+  Target route(const FlowKey &key, uint32_t client) const;
+
+  // The verdict behind a denied_by_policy, for the log.
+  Verdict verdict(const FlowKey &key) const { return policy_.check(key); }
+
+ private:
+  bool is_own(const IpAddress &address) const;
+  bool listens(const Forward &forward, const FlowKey &key) const;
+
+  RouteOptions options_;
+  const Policy &policy_;
+  IsPeer is_peer_;
+};
+
+}  // namespace slipgate
