@@ -1,0 +1,336 @@
+#include "config/options.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+
+#include "config/values.h"
+#include "config/wg_quick.h"
+#include "flow/forward_spec.h"
+#include "flow/policy.h"
+
+namespace slipgate {
+
+namespace {
+
+using GatewayRow = OptionRow<GatewayOptions>;
+using FlagRow = OptionRow<WireGuardFlags>;
+
+constexpr uint64_t kSmallestTcpBuffer = 4096;
+constexpr uint64_t kLargestTcpBuffer = 1 << 30;  // the largest window that TCP can name (RFC 7323)
+constexpr uint64_t kLongestTimeout = 30 * 24 * 3600;
+constexpr uint64_t kMostFlows = 16 << 20;
+constexpr uint64_t kLongestQueue = 1 << 20;
+constexpr size_t kLongestGatewayName = 64;
+
+// Reads a number within bounds into a field.
+template <typename T>
+Result<void> number(std::string_view value, uint64_t low, uint64_t high, T &field) {
+  Result<uint64_t> read = parse_number(value, low, high);
+  if (!read) return read.error();
+  field = static_cast<T>(*read);
+  return {};
+}
+
+Result<void> timeout(std::string_view value, Duration &field) {
+  Result<uint64_t> read = parse_number(value, 1, kLongestTimeout);
+  if (!read) return read.error();
+  field = seconds(*read);
+  return {};
+}
+
+Result<void> rules(std::string_view value, std::vector<PolicyRule> &list) {
+  Result<std::vector<PolicyRule>> read = parse_policy_rules(value);
+  if (!read) return read.error();
+  list.insert(list.end(), read->begin(), read->end());
+  return {};
+}
+
+Result<void> forward(Result<Forward> read, GatewayOptions &options) {
+  if (!read) return read.error();
+  options.forwards.push_back(std::move(*read));
+  return {};
+}
+
+Result<void> source_address(std::string_view value, bool v4, std::optional<IpAddress> &field) {
+  Result<IpAddress> read = parse_address(value);
+  if (!read) return read.error();
+  if (read->is_v4() != v4) return Error{0, v4 ? "not an IPv4 address" : "not an IPv6 address"};
+  field = *read;
+  return {};
+}
+
+Result<void> gateway_name(std::string_view value, std::string &field) {
+  bool good = !value.empty() && value.size() <= kLongestGatewayName && value.front() != '.' &&
+              value.find_first_of("/ \t\n") == std::string_view::npos;
+  if (!good) return Error{0, "not a name; give one without slashes and spaces, it becomes a file's name"};
+  field = value;
+  return {};
+}
+
+template <typename T, size_t N>
+Result<void> choice(std::string_view value, const std::array<std::pair<std::string_view, T>, N> &choices, T &field) {
+  std::string names;
+  for (auto [name, meaning] : choices) {
+    if (name == value) {
+      field = meaning;
+      return {};
+    }
+    names += names.empty() ? fmt::format("{}", name) : fmt::format(", {}", name);
+  }
+  return Error{0, fmt::format("not one of {}", names)};
+}
+
+constexpr std::array<std::pair<std::string_view, LogLevel>, 5> kLogLevels{{{"error", LogLevel::error},
+                                                                           {"warn", LogLevel::warn},
+                                                                           {"info", LogLevel::info},
+                                                                           {"debug", LogLevel::debug},
+                                                                           {"trace", LogLevel::trace}}};
+constexpr std::array<std::pair<std::string_view, LogFormat>, 2> kLogFormats{
+    {{"text", LogFormat::text}, {"json", LogFormat::json}}};
+
+const GatewayRow kLinkOptions[] = {
+    {"dns", 'D', "IP:PORT", "the built-in DNS answers here, UDP and TCP",
+     "first own inside address, port 53, when the link has one", true,
+     [](GatewayOptions &o, std::string_view v) -> Result<void> {
+       Result<Endpoint> read = parse_endpoint_or_address(v, 53);
+       if (!read) return read.error();
+       o.dns.push_back(*read);
+       return {};
+     }},
+    {"pingable", 'P', "IP", "the gateway itself answers echo here", "the own inside addresses", true,
+     [](GatewayOptions &o, std::string_view v) -> Result<void> {
+       Result<IpAddress> read = parse_address(v);
+       if (!read) return read.error();
+       o.pingable.push_back(*read);
+       return {};
+     }},
+    {"local-forward", 'L', "SPEC", "listen on the host, connect inside: [udp://][BIND:]PORT[:HOST:PORT]", "", true,
+     [](GatewayOptions &o, std::string_view v) { return forward(parse_forward(v, Forward::Direction::local), o); }},
+    {"remote-forward", 'R', "SPEC", "listen inside, connect on the host: [udp://][BIND:]PORT[:HOST:PORT]", "", true,
+     [](GatewayOptions &o, std::string_view v) { return forward(parse_forward(v, Forward::Direction::remote), o); }},
+    {"incoming-tcp", 't', "HOST,SRC,DST", "listen on HOST, connect to DST inside from SRC (empty: the real client)", "",
+     true,
+     [](GatewayOptions &o, std::string_view v) { return forward(parse_incoming(v, Forward::Transport::tcp), o); }},
+    {"incoming-udp", 'u', "HOST,SRC,DST", "the same for UDP", "", true,
+     [](GatewayOptions &o, std::string_view v) { return forward(parse_incoming(v, Forward::Transport::udp), o); }},
+    {"allow", 0, "RULE", "may be reached from inside: [tcp|udp|icmp]://IP-or-CIDR-or-NAME[:PORT[-PORT]], comma lists",
+     "", true, [](GatewayOptions &o, std::string_view v) { return rules(v, o.policy.allow); }},
+    {"deny", 0, "RULE", "may not be reached, whatever --allow says; written as for --allow", "", true,
+     [](GatewayOptions &o, std::string_view v) { return rules(v, o.policy.deny); }},
+    {"enable-host", 0, "", "the host's own addresses may be reached (never loopback unless allowed by rule)", "off",
+     false,
+     [](GatewayOptions &o, std::string_view) -> Result<void> {
+       o.policy.enable_host = true;
+       return {};
+     }},
+    {"source-ipv4", 0, "IP", "local address of outgoing IPv4 sockets", "kernel's choice", false,
+     [](GatewayOptions &o, std::string_view v) { return source_address(v, true, o.source_ipv4); }},
+    {"source-ipv6", 0, "IP", "local address of outgoing IPv6 sockets", "kernel's choice", false,
+     [](GatewayOptions &o, std::string_view v) { return source_address(v, false, o.source_ipv6); }},
+    {"mtu", 0, "BYTES", "largest inside packet", "1420", false,
+     [](GatewayOptions &o, std::string_view v) { return number(v, kSmallestMtu, kLargestMtu, o.mtu); }},
+    {"tcp-buffer-size", 0, "BYTES", "most bytes held per direction of a TCP flow; grows to it on demand", "4 MiB",
+     false,
+     [](GatewayOptions &o, std::string_view v) {
+       return number(v, kSmallestTcpBuffer, kLargestTcpBuffer, o.tcp_buffer_size);
+     }},
+    {"transmit-queue-capacity", 0, "PACKETS", "packets queued towards a link before backpressure", "1024", false,
+     [](GatewayOptions &o, std::string_view v) {
+       return number(v, 1, kLongestQueue, o.wireguard.transmit_queue_capacity);
+     }},
+    {"max-flows", 0, "N", "flows at once", "262144, in force is what descriptors allow", false,
+     [](GatewayOptions &o, std::string_view v) { return number(v, 1, kMostFlows, o.limits.max_flows); }},
+    {"max-flows-per-client", 0, "N", "flows at once of one client", "16384", false,
+     [](GatewayOptions &o, std::string_view v) { return number(v, 1, kMostFlows, o.limits.max_flows_per_client); }},
+    {"max-connecting-per-client", 0, "N", "host connections being opened at once for one client", "256", false,
+     [](GatewayOptions &o, std::string_view v) {
+       return number(v, 1, kMostFlows, o.limits.max_connecting_per_client);
+     }},
+    {"tcp-idle-timeout", 0, "S", "seconds after which a silent TCP flow ends", "7440 (RFC 5382)", false,
+     [](GatewayOptions &o, std::string_view v) { return timeout(v, o.limits.tcp_idle_timeout); }},
+    {"udp-idle-timeout", 0, "S", "seconds after which a silent UDP flow ends", "300 (RFC 4787)", false,
+     [](GatewayOptions &o, std::string_view v) { return timeout(v, o.limits.udp_idle_timeout); }},
+    {"name", 0, "NAME", "this gateway's name: control socket, logs",
+     "the configuration file's stem, else the command, with -2, -3 ... if taken", false,
+     [](GatewayOptions &o, std::string_view v) { return gateway_name(v, o.name); }},
+    {"control", 0, "PATH", "control socket (mode 0600)", "$XDG_RUNTIME_DIR/slipgate/NAME.sock", false,
+     [](GatewayOptions &o, std::string_view v) -> Result<void> {
+       if (v.empty()) return Error{0, "empty; give the path of a socket to be made"};
+       o.control_path = v;
+       return {};
+     }},
+    {"log-level", 0, "LEVEL", "error, warn, info, debug or trace; to stderr", "info", false,
+     [](GatewayOptions &o, std::string_view v) { return choice(v, kLogLevels, o.log_level); }},
+    {"log-format", 0, "FORMAT", "text or json", "text", false,
+     [](GatewayOptions &o, std::string_view v) { return choice(v, kLogFormats, o.log_format); }},
+    {"ready-fd", 0, "N", "write one line to this descriptor when serving (NOTIFY_SOCKET is honoured too)", "", false,
+     [](GatewayOptions &o, std::string_view v) -> Result<void> {
+       int descriptor = 0;
+       Result<void> read = number(v, 0, 1 << 20, descriptor);
+       if (read) o.ready_fd = descriptor;
+       return read;
+     }},
+};
+
+Result<void> text(std::string_view value, std::optional<std::string> &field) {
+  field = value;
+  return {};
+}
+
+const FlagRow kWireGuardOptions[] = {
+    {"private-key", 'k', "KEY",
+     "the gateway's private key, in base64 (other users see it in the process list: prefer -f)", "", false,
+     [](WireGuardFlags &f, std::string_view v) { return text(v, f.private_key); }},
+    {"private-key-file", 'f', "FILE", "the file that holds the private key, as `slipgate genkey > FILE` writes it", "",
+     false, [](WireGuardFlags &f, std::string_view v) { return text(v, f.private_key_file); }},
+    {"peer-key", 'K', "KEY", "the one peer's public key; its AllowedIPs are 0.0.0.0/0, ::/0", "", false,
+     [](WireGuardFlags &f, std::string_view v) { return text(v, f.peer_key); }},
+    {"peer-endpoint", 'p', "HOST:PORT", "where the peer is", "where it was last heard of", false,
+     [](WireGuardFlags &f, std::string_view v) { return text(v, f.peer_endpoint); }},
+    {"keepalive-interval", 'a', "S", "persistent keepalive towards the peer, in seconds", "off", false,
+     [](WireGuardFlags &f, std::string_view v) -> Result<void> {
+       Result<uint16_t> read = parse_keepalive(v);
+       if (!read) return read.error();
+       f.keepalive_interval = *read;
+       return {};
+     }},
+    {"bind-ip-port", 'b', "IP:PORT", "UDP address that WireGuard listens on", "ListenPort of the file on every address",
+     false,
+     [](WireGuardFlags &f, std::string_view v) -> Result<void> {
+       Result<Endpoint> read = parse_endpoint(v);
+       if (!read) return read.error();
+       f.bind = *read;
+       return {};
+     }},
+};
+
+struct Parsed {
+  WireGuardFlags flags;
+  Arguments arguments;
+};
+
+// Options of both tables into `options` and flags.
+Parsed parse_wireguard(std::span<const std::string> arguments, GatewayOptions &options) {
+  Parsed parsed;
+  std::vector<Option> rows = bind_rows(wireguard_option_rows(), parsed.flags);
+  std::vector<Option> link = bind_rows(link_option_rows(), options);
+  rows.insert(rows.end(), link.begin(), link.end());
+  parsed.arguments = parse_arguments(rows, arguments, 1);
+  return parsed;
+}
+
+void append(Problems &to, const Problems &from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+}  // namespace
+
+std::span<const GatewayRow> link_option_rows() {
+  return kLinkOptions;
+}
+std::span<const FlagRow> wireguard_option_rows() {
+  return kWireGuardOptions;
+}
+
+void apply_wireguard_flags(const WireGuardFlags &flags, GatewayOptions &options, Problems &problems, Problems &notes) {
+  auto problem = [&](std::string words) { problems.push_back({"", 0, std::move(words)}); };
+  if (flags.private_key && flags.private_key_file) {
+    problem("--private-key and --private-key-file: both given; give one of them");
+  } else if (flags.private_key) {
+    Result<wireguard::Key> key = parse_key(*flags.private_key, "--private-key", true);
+    if (key) options.wireguard.private_key = *key;
+    if (!key) problem(key.error().text);
+  } else if (flags.private_key_file) {
+    const std::string &path = *flags.private_key_file;
+    Result<std::string> content = read_whole_file(path);
+    if (!content) {
+      problem(fmt::format("--private-key-file {}: {}", path, content.error().text));
+    } else {
+      std::string_view line(*content);
+      while (line.ends_with('\n') || line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
+      Result<wireguard::Key> key = parse_key(trim(line), "private key", true);
+      if (key) options.wireguard.private_key = *key;
+      if (!key) problems.push_back({path, 1, key.error().text});
+      if (std::optional<std::string> open = readable_by_all(path)) notes.push_back({path, 0, *open});
+      wipe({reinterpret_cast<uint8_t *>(content->data()), content->size()});
+    }
+  }
+  if (flags.bind) options.wireguard.listen = *flags.bind;
+
+  if (flags.peer_key) {
+    WireGuardPeerOptions peer;
+    Result<wireguard::PublicKey> key = parse_public_key(*flags.peer_key, "");
+    if (key) peer.config.public_key = *key;
+    if (!key) problem("--peer-key " + key.error().text);
+    peer.config.allowed_ips = {IpPrefix(IpAddress::any(true), 0), IpPrefix(IpAddress::any(false), 0)};
+    peer.config.persistent_keepalive = flags.keepalive_interval.value_or(0);
+    if (flags.peer_endpoint) {
+      Result<void> read = parse_peer_endpoint(*flags.peer_endpoint, peer);
+      if (!read) problem(fmt::format("--peer-endpoint {}: {}", *flags.peer_endpoint, read.error().text));
+    }
+    options.wireguard.peers.push_back(std::move(peer));
+  } else if (flags.peer_endpoint || flags.keepalive_interval) {
+    problem(fmt::format("{}: whose? Name the peer with --peer-key, or write it into the file",
+                        flags.peer_endpoint ? "--peer-endpoint" : "--keepalive-interval"));
+  }
+}
+
+GatewayCommand read_wireguard_command(std::span<const std::string> arguments) {
+  GatewayCommand command;
+  // Twice: for the file's name, and again over what the file says, because options win over it.
+  GatewayOptions scratch;
+  Parsed first = parse_wireguard(arguments, scratch);
+  if (first.arguments.help) {
+    command.help = true;
+    return command;
+  }
+  append(command.problems, first.arguments.problems);
+  bool has_file = !first.arguments.words.empty();
+  if (has_file) {
+    WgQuickFile file = load_wg_quick(first.arguments.words[0]);
+    append(command.problems, file.problems);
+    append(command.notes, file.notes);
+    apply_wg_quick(file, command.options);
+    if (!file.dns.empty() || !file.search_domains.empty()) {
+      command.notes.push_back(
+          {file.path, 0, "DNS: no effect on a gateway; names are resolved as this machine resolves them"});
+    }
+  }
+  Parsed parsed = parse_wireguard(arguments, command.options);
+  apply_wireguard_flags(parsed.flags, command.options, command.problems, command.notes);
+
+  const WireGuardFlags &flags = parsed.flags;
+  if (!has_file && command.problems.empty()) {
+    if (!flags.any()) {
+      command.problems.push_back(
+          {"", 0, "no configuration; give a wg-quick file, or -f, -K and -b (`slipgate quick` needs nothing)"});
+      return command;
+    }
+    if (!flags.private_key && !flags.private_key_file) {
+      command.problems.push_back({"", 0, "no private key; give -f FILE (`slipgate genkey` makes one)"});
+    }
+    if (!flags.peer_key) command.problems.push_back({"", 0, "no peer; give its public key with -K KEY"});
+  }
+  return command;
+}
+
+std::string wireguard_help() {
+  WireGuardFlags flags;
+  GatewayOptions options;
+  return fmt::format(
+      "slipgate wireguard [CONF] [options]: WireGuard peers in, ordinary sockets out\n\n"
+      "CONF is a wg-quick file. Options win over what it says. Without it, one peer is given by "
+      "flags:\n{}\nOptions:\n{}",
+      help_table(bind_rows(wireguard_option_rows(), flags)), help_table(bind_rows(link_option_rows(), options)));
+}
+
+std::string options_markdown() {
+  WireGuardFlags flags;
+  GatewayOptions options;
+  return markdown_table(bind_rows(link_option_rows(), options)) + "\n" +
+         markdown_table(bind_rows(wireguard_option_rows(), flags));
+}
+
+}  // namespace slipgate

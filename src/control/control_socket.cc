@@ -1,0 +1,353 @@
+#include "control/control_socket.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/time.h"
+#include "config/wg_quick.h"
+#include "io/poller.h"
+
+namespace slipgate {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kLongestRequest = 64 << 10;  // bytes of a line
+constexpr size_t kLongestAnswer = 256 << 20;  // what a client of ours takes: the flows of a busy gateway
+constexpr size_t kMostClients = 16;           // the one that was silent the longest makes room for the next
+constexpr int kMostNames = 99;                // NAME-2 ... NAME-99
+constexpr seconds kPatience{10};              // a client's, with a gateway that does not answer
+constexpr int kBacklog = 16;
+
+Result<sockaddr_un> address_of(const std::string &path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return Error{ENAMETOOLONG, fmt::format("control socket {}: a socket's path has 1 to {} bytes", path,
+                                           sizeof(address.sun_path) - 1)};
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+Fd stream_socket(int flags) {
+  return Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
+}
+
+// Does somebody listen there?
+bool is_live(const sockaddr_un &address) {
+  Fd probe = stream_socket(SOCK_NONBLOCK);
+  // EAGAIN: its queue is full, but there it is.
+  return probe &&
+         (connect(probe.get(), reinterpret_cast<const sockaddr *>(&address), sizeof(address)) == 0 || errno == EAGAIN);
+}
+
+json refusal(std::string text) {
+  return {{"ok", false}, {"error", std::move(text)}};
+}
+
+}  // namespace
+
+// --- the listener ---
+
+Result<ControlListener> ControlListener::open(const std::string &path) {
+  Result<sockaddr_un> address = address_of(path);
+  if (!address) return address.error();
+  auto fail = [&path](int code) { return Error::from_errno(code, fmt::format("control socket {}", path)); };
+
+  std::string folder = std::filesystem::path(path).parent_path();
+  if (folder.empty()) folder = ".";
+  mkdir(folder.c_str(), 0700);  // there already, or the next line says why not
+  Fd lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock) return fail(errno);
+  // Two gateways that start at once must not both find the same file stale.
+  while (flock(lock.get(), LOCK_EX) != 0 && errno == EINTR) {
+  }
+
+  Fd listener = stream_socket(SOCK_NONBLOCK);
+  if (!listener) return fail(errno);
+  fchmod(listener.get(), 0600);  // before bind(): the file is made with this mode (unix(7), Linux)
+  const sockaddr *bound = reinterpret_cast<const sockaddr *>(&*address);
+  if (bind(listener.get(), bound, sizeof(*address)) != 0) {
+    struct stat status {};
+    bool replaceable = errno == EADDRINUSE && lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+    if (!replaceable) return fail(errno);
+    if (is_live(*address)) {  // lesson: control-live-socket-kept
+      return Error{EADDRINUSE,
+                   fmt::format("control socket {}: another gateway has it; give another --name or --control", path)};
+    }
+    unlink(path.c_str());
+    if (bind(listener.get(), bound, sizeof(*address)) != 0) return fail(errno);
+  }
+  if (listen(listener.get(), kBacklog) != 0) return fail(errno);
+  return ControlListener(std::move(listener), path);
+}
+
+Result<ControlListener> ControlListener::open_named(const std::string &folder, const std::string &name) {
+  for (int number = 1;; number++) {
+    std::string path =
+        number == 1 ? fmt::format("{}/{}.sock", folder, name) : fmt::format("{}/{}-{}.sock", folder, name, number);
+    Result<ControlListener> listener = open(path);
+    if (listener || listener.error().code != EADDRINUSE || number == kMostNames) return listener;
+  }
+}
+
+ControlListener::ControlListener(ControlListener &&other) noexcept
+    : descriptor_(std::move(other.descriptor_)), path_(std::exchange(other.path_, {})) {}
+
+ControlListener::~ControlListener() {
+  if (!path_.empty()) unlink(path_.c_str());
+}
+
+std::string ControlListener::name() const {
+  return stem_of(path_);
+}
+
+// --- serving ---
+
+std::string answer_control_line(std::string_view line, const ControlSocket::Handler &handler) {
+  json answer;
+  json request = json::parse(line, nullptr, false);
+  if (request.is_discarded()) {
+    answer = refusal("not JSON; send one object a line, like {\"command\":\"status\"}");
+  } else if (!request.is_object() || !request.contains("command") || !request["command"].is_string()) {
+    answer = refusal("no \"command\"; send an object like {\"command\":\"status\"}");
+  } else {
+    try {
+      answer = handler(request);
+    } catch (const json::exception &error) {  // a member of an unexpected type
+      answer = refusal(fmt::format("bad request: {}", error.what()));
+    }
+  }
+  if (answer.is_object() && !answer.contains("ok")) answer["ok"] = !answer.contains("error");
+  // Names come from files in any encoding; JSON is UTF-8.
+  return answer.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+struct ControlSocket::State final : Pollable {
+  struct Client final : Pollable {
+    Client(State &owner, Fd connected) : state(owner), socket(std::move(connected)) {}
+    void on_events(uint32_t) override { state.serve(*this); }
+
+    State &state;
+    Fd socket;
+    std::string request;  // what came of the next line
+    std::string answer;   // what was not taken yet
+    uint64_t last_used = 0;
+    bool gone = false;
+  };
+
+  State(Loop &on, ControlListener &&socket, Handler &&answers)
+      : loop(on), listener(std::move(socket)), handler(std::move(answers)) {}
+
+  void on_events(uint32_t) override { accept_all(); }
+
+  void accept_all() {
+    while (true) {
+      Fd socket(accept4(listener.descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (!socket && (errno == EINTR || errno == ECONNABORTED)) continue;
+      if (!socket) return;
+      ucred peer{};
+      socklen_t size = sizeof(peer);
+      bool known = getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+      // The file's mode says so already; a socket passed on by somebody else does not.
+      if (!known || (peer.uid != geteuid() && peer.uid != 0)) continue;
+      if (clients.size() >= kMostClients) {  // lesson: control-clients-bounded
+        close_client(**std::ranges::min_element(clients, {}, [](const auto &client) { return client->last_used; }));
+      }
+      auto client = std::make_unique<Client>(*this, std::move(socket));
+      client->last_used = ++uses;
+      if (!loop.poller().add(client->socket.get(), *client)) continue;
+      clients.push_back(std::move(client));
+      serve(*clients.back());  // edge-triggered: what is there already may not be told
+    }
+  }
+
+  // Answers what it can; until the socket has no more to give or takes no more.
+  void serve(Client &client) {
+    client.last_used = ++uses;
+    while (!client.gone) {
+      if (!client.answer.empty() && !flush(client)) return;
+      if (size_t end = client.request.find('\n'); end != std::string::npos) {
+        client.answer = answer_control_line(std::string_view(client.request).substr(0, end), handler);
+        client.request.erase(0, end + 1);
+        continue;
+      }
+      if (client.request.size() > kLongestRequest) {  // lesson: control-request-bounded
+        close_client(client);
+        return;
+      }
+      if (!fill(client)) return;
+    }
+  }
+
+  // False: not now, or the client is gone.
+  bool flush(Client &client) {
+    while (!client.answer.empty()) {
+      ssize_t sent = send(client.socket.get(), client.answer.data(), client.answer.size(), MSG_NOSIGNAL);
+      if (sent < 0 && errno == EINTR) continue;
+      if (sent < 0 && errno == EAGAIN) return false;
+      if (sent < 0) {
+        close_client(client);
+        return false;
+      }
+      client.answer.erase(0, static_cast<size_t>(sent));
+    }
+    return true;
+  }
+
+  bool fill(Client &client) {
+    std::array<char, 4096> chunk;
+    ssize_t count;
+    do {
+      count = recv(client.socket.get(), chunk.data(), chunk.size(), 0);
+    } while (count < 0 && errno == EINTR);
+    if (count < 0 && errno == EAGAIN) return false;
+    if (count <= 0) {
+      close_client(client);
+      return false;
+    }
+    client.request.append(chunk.data(), static_cast<size_t>(count));
+    return true;
+  }
+
+  // The object stays until the loop's next turn: its own functions may be running.
+  void close_client(Client &client) {
+    if (client.gone) return;
+    client.gone = true;
+    loop.poller().remove(client.socket.get(), client);
+    client.socket.reset();
+    auto place = std::ranges::find_if(clients, [&](const auto &each) { return each.get() == &client; });
+    closed.push_back(std::move(*place));
+    clients.erase(place);
+    if (closed.size() == 1) {
+      loop.post([this, alive = std::weak_ptr<bool>(alive)] {
+        if (!alive.expired()) closed.clear();
+      });
+    }
+  }
+
+  Loop &loop;
+  ControlListener listener;
+  Handler handler;
+  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<Client>> closed;
+  uint64_t uses = 0;
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+};
+
+Result<std::unique_ptr<ControlSocket>> ControlSocket::open(Loop &loop, const std::string &path, const std::string &name,
+                                                           Handler handler) {
+  std::string folder = path.empty() ? control_folder() : std::string();
+  if (path.empty() && folder.empty())
+    return Error{ENOENT, "no control socket: XDG_RUNTIME_DIR is not set; give --control PATH"};
+  Result<ControlListener> listener =
+      path.empty() ? ControlListener::open_named(folder, name) : ControlListener::open(path);
+  if (!listener) return listener.error();
+  return std::make_unique<ControlSocket>(loop, std::move(*listener), std::move(handler));
+}
+
+ControlSocket::ControlSocket(Loop &loop, ControlListener listener, Handler handler)
+    : state_(std::make_unique<State>(loop, std::move(listener), std::move(handler))) {
+  if (loop.poller().add(state_->listener.descriptor(), *state_)) state_->accept_all();
+}
+
+ControlSocket::~ControlSocket() {
+  for (const auto &client : state_->clients) state_->loop.poller().remove(client->socket.get(), *client);
+  state_->loop.poller().remove(state_->listener.descriptor(), *state_);
+}
+
+const std::string &ControlSocket::path() const {
+  return state_->listener.path();
+}
+std::string ControlSocket::name() const {
+  return state_->listener.name();
+}
+
+// --- asking ---
+
+Result<json> control_request(const std::string &path, const json &request) {
+  Result<sockaddr_un> address = address_of(path);
+  if (!address) return address.error();
+  auto fail = [&path](int code) { return Error::from_errno(code, fmt::format("control socket {}", path)); };
+  Fd socket = stream_socket(0);
+  if (!socket) return fail(errno);
+  timeval patience{kPatience.count(), 0};
+  setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+  if (connect(socket.get(), reinterpret_cast<const sockaddr *>(&*address), sizeof(*address)) != 0) return fail(errno);
+
+  std::string line = request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  for (std::string_view rest = line; !rest.empty();) {
+    ssize_t sent = send(socket.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return fail(errno == EAGAIN ? ETIMEDOUT : errno);
+    rest.remove_prefix(static_cast<size_t>(sent));
+  }
+  std::string answer;
+  std::array<char, 65536> chunk;
+  while (answer.find('\n', answer.size() - std::min(answer.size(), chunk.size())) == std::string::npos) {
+    ssize_t count = recv(socket.get(), chunk.data(), chunk.size(), 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail(errno == EAGAIN ? ETIMEDOUT : errno);
+    if (count == 0 || answer.size() > kLongestAnswer) return fail(EPROTO);
+    answer.append(chunk.data(), static_cast<size_t>(count));
+  }
+  json parsed = json::parse(answer, nullptr, false);
+  if (!parsed.is_object()) return fail(EPROTO);
+  if (!parsed.value("ok", false)) {
+    return Error{0, parsed.contains("error") && parsed["error"].is_string() ? parsed["error"].get<std::string>()
+                                                                            : std::string("the gateway refused")};
+  }
+  return parsed;
+}
+
+std::string control_folder() {
+  auto is_folder = [](const std::string &path) {
+    struct stat status {};
+    return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+  };
+  if (const char *runtime = getenv("XDG_RUNTIME_DIR"); runtime && *runtime == '/' && is_folder(runtime)) {
+    return fmt::format("{}/slipgate", runtime);
+  }
+  if (std::string own = fmt::format("/run/user/{}", geteuid()); is_folder(own)) return own + "/slipgate";
+  if (geteuid() == 0 && is_folder("/run")) return "/run/slipgate";
+  return {};
+}
+
+std::vector<std::string> control_sockets() {
+  std::vector<std::string> paths;
+  std::string folder = control_folder();
+  if (folder.empty()) return paths;
+  std::error_code error;
+  for (const auto &entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".sock" && entry.is_socket(error)) paths.push_back(entry.path());
+  }
+  std::ranges::sort(paths);
+  return paths;
+}
+
+std::string control_socket_of(const std::string &config_file) {
+  std::error_code error;
+  for (const std::string &path : control_sockets()) {
+    Result<json> status = control_request(path, {{"command", "status"}});
+    if (!status || !status->contains("config") || !(*status)["config"].is_string()) continue;
+    std::string config = (*status)["config"].get<std::string>();
+    if (!config.empty() && std::filesystem::equivalent(config, config_file, error)) return path;
+  }
+  return {};
+}
+
+}  // namespace slipgate
