@@ -19,7 +19,9 @@
 #   background NAME CMD...         starts CMD, output in $W/NAME.log; ended at exit; pid in ${pid[NAME]}
 #   wait_for SECONDS CMD...        until CMD succeeds; fails the test when it never does
 #   expect TEXT CMD...             CMD's output contains TEXT
+#   peer NAME BEHAVIOUR...         a behaviour of tests/support/peer.py, as that client
 #   expect_status CODE CMD...      CMD exits with CODE
+#   conversation NAME CMD..., say NAME LINE, heard NAME TEXT [TIMES]      a process that is spoken to while the test goes on
 #   stop_gateway                   SIGTERM; the exit code must be 0 within 7 s (5 s of draining)
 #
 # Variables: W (scratch folder), PROGRAM (slipgate), peer_tool (tests/support/peer.py), KEY_gateway KEY_one KEY_two and PUBLIC_....
@@ -91,6 +93,7 @@ background() {
   shift
   "$@" >"$W/$name.log" 2>&1 </dev/null &
   pid[$name]=$!
+  disown
 }
 
 # --- topology -------------------------------------------------------------------------------------------------------
@@ -115,7 +118,7 @@ namespace() { # name, resolver...
   printf 'nameserver %s\n' "$@" >"/etc/netns/$name/resolv.conf"
   printf '127.0.0.1 localhost\n::1 localhost\n' >"/etc/netns/$name/hosts"
   ip -n "$name" link set lo up
-  ip netns exec "$name" sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0 net.ipv6.conf.default.accept_dad=0
+  ip netns exec "$name" sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.dad_transmits=0
 }
 
 link() { # namespace, its addresses, namespace, its addresses: a cable between the two, named after the far end
@@ -133,7 +136,7 @@ on_exit() {
   trap - EXIT ERR
   set +e
   if [ $status = 0 ] && [ -n "${pid[gateway]:-}" ]; then
-    (stop_gateway) || status=1
+    end_gateway >&2 || status=1
   fi
   local name
   for name in "${!pid[@]}"; do kill -KILL "${pid[$name]}" 2>/dev/null; done
@@ -240,18 +243,19 @@ check_rights() { # no capability, and no way to get one
   grep -q "^Uid:[[:space:]]*$ORDINARY[[:space:]]" "/proc/${pid[gateway]}/status" || fail "the gateway is not an ordinary user"
 }
 
-stop_gateway() {
+# SIGTERM, then the exit code; says what is wrong, returns 1.
+end_gateway() {
   local process=${pid[gateway]} status=0 until=$((SECONDS + 8))
-  kill -0 "$process" 2>/dev/null || fail "the gateway died"
-  kill -TERM "$process"
+  kill -TERM "$process" 2>/dev/null || { echo "the gateway died"; return 1; }
   while kill -0 "$process" 2>/dev/null; do
-    [ $SECONDS -lt $until ] || fail "the gateway does not end on SIGTERM"
+    [ $SECONDS -lt $until ] || { echo "the gateway does not end on SIGTERM"; return 1; }
     pause
   done
   wait "$process" || status=$?
   unset "pid[gateway]"
-  [ $status = 0 ] || fail "the gateway's exit code is $status"
+  [ $status = 0 ] || { echo "the gateway's exit code is $status"; return 1; }
 }
+stop_gateway() { end_gateway >"$W/end" || fail "$(cat "$W/end")"; }
 
 servers() {
   background servers in_server python3 "$here/servers.py"
@@ -282,4 +286,28 @@ client() {
   ip -n "$T-$name" -6 route add default dev "$device"
 }
 
-gateway_counts() { grep -qs "$1" "$W/gateway.log"; }
+peer() { # name, behaviour of peer.py, arguments...: as that client
+  local name=$1
+  shift
+  in_client "$name" python3 "$peer_tool" "$@"
+}
+
+handshake_time() { wg show "$T$1" latest-handshakes | cut -f2; }
+resident() { awk '/^VmRSS:/ {print $2}' "/proc/${pid[gateway]}/status"; } # kB
+
+# A process with a pipe to its standard input: `conversation NAME CMD...`, then `say NAME LINE`, `wait_for 5 heard NAME TEXT`.
+conversation() {
+  local name=$1
+  shift
+  mkfifo "$W/$name.in"
+  "$@" <"$W/$name.in" >"$W/$name.log" 2>&1 &
+  pid[$name]=$!
+  disown
+  exec {stdin}>"$W/$name.in"
+  declare -g "stdin_$name=$stdin"
+}
+say() {
+  local to=stdin_$1
+  echo "$2" >&"${!to}"
+}
+heard() { [ "$(grep -c -- "$2" "$W/$1.log")" -ge "${3:-1}" ]; } # name, text, how often

@@ -42,8 +42,15 @@ def connect(host, port, source_port=0, timeout=PATIENCE):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(('', source_port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.connect((host, int(port)))
-    return sock
+    end = time.monotonic() + 2
+    while True:
+        try:
+            sock.connect((host, int(port)))
+            return sock
+        except OSError as error:  # the last connection of this source port still waits for its last ACK
+            if not (source_port and error.errno == errno.EADDRNOTAVAIL and time.monotonic() < end):
+                raise
+        select.select([], [], [], 0.002)
 
 
 def read_to_end(sock):
