@@ -269,7 +269,7 @@ client() {
   local endpoint=198.51.100.1:51820
   [ "$family" = 4 ] || endpoint="[2001:db8:100::1]:51820"
   namespace "$name" 10.7.0.1
-  background "$name" in_wan env LOG_LEVEL=verbose wireguard-go -f "$device"
+  background "$name" in_wan env LOG_LEVEL=verbose "${client_program:-wireguard-go}" -f "$device"
   wait_for 10 test -S "/var/run/wireguard/$device.sock"
   {
     printf '[Interface]\nPrivateKey = %s\n[Peer]\nPublicKey = %s\n' "${!key}" "$PUBLIC_gateway"
