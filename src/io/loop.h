@@ -15,6 +15,7 @@
 
 namespace slipgate {
 
+class Loop;
 class Poller;
 
 template <typename T = void>
@@ -58,6 +59,21 @@ class Scratch {
   ScratchKeeper *keeper_ = nullptr;
 };
 
+// Something that waits on the loop and owns a suspended coroutine: an Event's waiter, a relay. The loop knows all of
+// them, so that they do not outlive it.
+class Parked {
+ public:
+  explicit Parked(Loop &loop);
+  virtual ~Parked();
+  Parked(const Parked &) = delete;
+  Parked &operator=(const Parked &) = delete;
+
+ private:
+  friend class Loop;
+  Parked *next_;
+  Parked **previous_;  // what points at us
+};
+
 class Loop {
  public:
   Loop();
@@ -70,6 +86,9 @@ class Loop {
   void stop();  // any thread
   // One turn; waits for something to happen, but not beyond `longest`. For tests, and for who has a loop of its own.
   void turn(Duration longest);
+  // Destroys every coroutine that waits for an Event or a relay, with its streams. After run(), before the parts that
+  // they use (the stack) go.
+  void abandon();
 
   asio::io_context &context() { return context_; }
   TimerWheel &timers() { return timers_; }
@@ -87,6 +106,7 @@ class Loop {
 
  private:
   friend class Poller;
+  friend class Parked;
   static constexpr int kRanks = 3;
   static constexpr int kHandlersPerTurn = 64;  // Asio handlers; the poller's is one, for up to 256 sockets
 
@@ -99,9 +119,9 @@ class Loop {
   Scratch scratch_;
   std::unique_ptr<Poller> poller_;
   bool awake_ = true;  // the clock was read since the wait
-  Time now_{};
   std::vector<TurnEnd *> waiting_[kRanks];
   std::vector<TurnEnd *> running_;  // of the rank that runs now
+  Parked *parked_ = nullptr;
 };
 
 }  // namespace slipgate

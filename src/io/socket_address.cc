@@ -26,11 +26,11 @@ SocketAddress::SocketAddress(const Endpoint &endpoint, int family, uint32_t scop
 Endpoint SocketAddress::endpoint() const {
   be16 port(0);
   if (generic.sa_family == AF_INET) {
-    std::memcpy(&port, &v4.sin_port, sizeof(port));
+    std::memcpy(static_cast<void *>(&port), &v4.sin_port, sizeof(port));
     return {from_in4(v4.sin_addr), port.value()};
   }
   if (generic.sa_family == AF_INET6) {
-    std::memcpy(&port, &v6.sin6_port, sizeof(port));
+    std::memcpy(static_cast<void *>(&port), &v6.sin6_port, sizeof(port));
     return {from_in6(v6.sin6_addr), port.value()};
   }
   return {};

@@ -40,7 +40,7 @@ class Stream {
  public:
   virtual ~Stream() = default;
 
-  // The next bytes, at most about `most` of them; they stay until consumed.
+  // The next bytes, at most about `most` of them; they stay until consumed. 0: only asks whether the stream has failed.
   virtual Peeked peek(size_t most) = 0;
   // `size` bytes of the last peek() were taken: the sender may be told that there is room (TCP's window opens).
   virtual void consume(size_t size) = 0;

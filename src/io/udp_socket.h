@@ -95,7 +95,7 @@ class UdpSocket final : public Pollable {
   void take(size_t slot, size_t size, size_t segment, const DatagramPath &path);
   size_t build(bool with_local);
   size_t run_length(size_t first) const;
-  void finish_sent(size_t datagrams);
+  void advance(size_t datagrams);
   void drop_first(size_t datagrams, DropReason reason);
   void drain_errors();
 

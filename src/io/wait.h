@@ -3,8 +3,6 @@
 // Lives on one shard. The Event outlives the wait (it is a member or a local of what waits).
 #pragma once
 
-#include <memory>
-
 #include "base/time.h"
 #include "base/timer_wheel.h"
 #include "io/loop.h"
@@ -16,7 +14,6 @@ enum class Woken { notified, timed_out, cancelled };
 class Event final : TimerTarget {
  public:
   explicit Event(Loop &loop) : loop_(loop), timer_(*this) {}
-  ~Event();
   Event(const Event &) = delete;
   Event &operator=(const Event &) = delete;
 
@@ -26,23 +23,16 @@ class Event final : TimerTarget {
   Task<Woken> wait(Time deadline = kNever);
 
  private:
-  // The suspended coroutine, whatever Asio's handler is called in this version.
-  class Waiter {
-   public:
-    virtual ~Waiter() = default;
-    virtual void finish(Woken woken) = 0;  // and destroys itself
-  };
+  class Waiter;
   template <typename Handler>
   class HandlerWaiter;
 
-  template <typename Handler>
-  void begin(Handler handler, Time deadline);
   void finish(Woken woken);
   void on_timer(Timer &timer, Time now) override;
 
   Loop &loop_;
   Timer timer_;
-  std::unique_ptr<Waiter> waiter_;
+  Waiter *waiter_ = nullptr;  // the loop's (Parked)
   bool notified_ = false;
 };
 
