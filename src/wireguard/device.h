@@ -1,13 +1,14 @@
-// WireGuard as a machine without I/O (whitepaper: "WireGuard: Next Generation Kernel Network Tunnel", sections 5 and 6).
+// WireGuard as a machine without I/O (whitepaper: "WireGuard: Next Generation Kernel Network Tunnel", sections 5 and
+// 6).
 //
-// Datagrams, inside packets and the time go in; datagrams to send and decrypted packets come out. Nothing here asks for the
-// time, opens a socket or waits. Lives on one shard.
+// Datagrams, inside packets and the time go in; datagrams to send and decrypted packets come out. Nothing here asks for
+// the time, opens a socket or waits. Lives on one shard.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -24,11 +25,11 @@ using PublicKey = std::array<uint8_t, 32>;
 
 struct PeerConfig {
   PublicKey public_key{};
-  Key preshared_key;                        // zeros: none
+  Key preshared_key;  // zeros: none
   std::vector<IpPrefix> allowed_ips;
   std::optional<Endpoint> endpoint;
-  uint16_t persistent_keepalive = 0;        // seconds, 0: off
-  std::string name;                         // for logs; may be empty
+  uint16_t persistent_keepalive = 0;  // seconds, 0: off
+  std::string name;                   // for logs; may be empty
 };
 
 struct DeviceConfig {
@@ -39,6 +40,8 @@ struct DeviceConfig {
   uint32_t shard = 0;
   // Wall clock minus BootClock at start, for TAI64N: kept, so that jumps of the wall clock do not matter.
   Duration wall_offset{};
+  // Padding never makes an inside packet longer than this (a longer packet is padded all the same).
+  size_t mtu = 1420;
 };
 
 // What a call brought about. Reused from call to call: the caller empties it, its capacity stays.
@@ -55,7 +58,7 @@ struct Output {
 struct PeerStatus {
   uint32_t id = 0;
   PeerConfig config;
-  std::optional<DatagramPath> path;   // where it was last heard of
+  std::optional<DatagramPath> path;  // where it was last heard of
   std::optional<Time> last_handshake;
   uint64_t received_bytes = 0, sent_bytes = 0;
 };
@@ -70,23 +73,25 @@ class Device {
 
   // Datagrams from the socket, opened in place.
   void receive(Packet datagram, const DatagramPath &path, Time now, Output &output);
-  // An inside packet for whichever peer has its destination, sealed in place (needs headroom 16, tailroom 16 + padding).
-  // Without a session it is staged and a handshake begins.
+  // An inside packet for whichever peer has its destination, sealed in place (needs headroom 16, tailroom 16 +
+  // padding). Without a session it is staged and a handshake begins.
   void send(Packet packet, Time now, Output &output);
 
   // Fires what is due.
   void advance(Time now, Output &output);
-  // When advance() must be called next; kNever: nothing to do.
+  // When advance() must be called next; kNever: nothing to do. May be too early, never too late.
   Time next_deadline() const;
 
   PublicKey public_key() const;
   // Changes take effect at once; standing sessions of other peers are not touched (lessons: PSK change, removal).
   void set_private_key(const Key &key, Time now);
-  uint32_t set_peer(const PeerConfig &config, Time now, Output &output);  // adds, or changes the peer of that public key
+  // Adds, or changes the peer of that public key, and gives its id; 0 for our own public key, which is no peer. No
+  // endpoint: the one known stays. Allowed IPs replace those the peer had, and move here from whoever had them.
+  uint32_t set_peer(const PeerConfig &config, Time now, Output &output);
   void remove_peer(const PublicKey &key);
   std::vector<PeerStatus> peers() const;
-  std::optional<uint32_t> peer_for(const IpAddress &destination) const;   // allowed-IPs look-up
-  std::string peer_name(uint32_t id) const;                               // name, else a short form of the public key
+  std::optional<uint32_t> peer_for(const IpAddress &destination) const;  // allowed-IPs look-up
+  std::string peer_name(uint32_t id) const;                              // name, else a short form of the public key
 
   // A handshake was completed with this peer (either role): for hints and logs.
   std::function<void(uint32_t peer, const DatagramPath &path)> on_handshake;

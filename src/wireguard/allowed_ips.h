@@ -1,0 +1,59 @@
+// Which peer a destination or source belongs to: cryptokey routing (whitepaper section 2), the longest prefix wins.
+//
+// A binary trie with skipped levels (Patricia, Morrison 1968), one for each family: 0.0.0.0/0 and ::/0 are different
+// prefixes, and neither answers for the other's addresses. Lives on one shard; look-ups allocate nothing.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/address.h"
+
+namespace slipgate::wireguard {
+
+class Peer;
+
+class AllowedIps {
+ public:
+  // The prefix is `peer`'s from now on. Whose it was before; null: nobody's.
+  Peer *set(const IpPrefix &prefix, Peer &peer);
+  void remove(const IpPrefix &prefix);
+
+  // Null: nobody's.
+  Peer *find(const IpAddress &address) const;
+  size_t size() const { return size_; }
+
+ private:
+  static constexpr uint32_t kNone = ~uint32_t{0};
+
+  // An address of either family as 128 bits from the left.
+  struct Bits {
+    uint64_t high = 0;
+    uint64_t low = 0;
+
+    static Bits of(const IpAddress &address);
+    bool at(int position) const;
+    int common(const Bits &other) const;  // length of the common prefix
+    Bits first(int length) const;
+  };
+
+  // Either somebody's prefix, or where two of them part, or both.
+  struct Node {
+    Bits bits;
+    int length = 0;
+    Peer *peer = nullptr;
+    std::array<uint32_t, 2> child{kNone, kNone};
+  };
+
+  uint32_t make_node(const Bits &bits, int length, Peer *peer);
+  void free_node(uint32_t node);
+
+  std::array<uint32_t, 2> roots_{kNone, kNone};  // IPv6, IPv4
+  std::vector<Node> nodes_;
+  std::vector<uint32_t> free_;
+  size_t size_ = 0;
+};
+
+}  // namespace slipgate::wireguard

@@ -1,0 +1,112 @@
+#include "wireguard/timers.h"
+
+#include "crypto/random.h"
+
+namespace slipgate::wireguard {
+namespace {
+
+// Retries of REKEY_TIMEOUT that fit into REKEY_ATTEMPT_TIME.
+constexpr uint32_t kMostAttempts = REKEY_ATTEMPT_TIME / REKEY_TIMEOUT;
+
+Duration jitter() {
+  return milliseconds(
+      random_below(static_cast<uint32_t>(REKEY_TIMEOUT_JITTER / milliseconds(1)) + 1));  // lesson: wg-retry-jitter
+}
+
+}  // namespace
+
+void Timers::set_persistent_keepalive(Duration interval, Time now) {
+  if (interval == persistent_interval_) return;
+  persistent_interval_ = interval;
+  persistent_.cancel();
+  if (interval != Duration::zero()) {
+    last_traffic_ = now - interval;
+    wheel_.arm(persistent_, now);
+  }
+}
+
+void Timers::data_sent(Time now) {
+  // Section 6.2: no answer of any kind within KEEPALIVE_TIMEOUT + REKEY_TIMEOUT means a dead session.
+  if (!new_handshake_.armed()) wheel_.arm(new_handshake_, now + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + jitter());
+}
+
+void Timers::data_received(Time now) {
+  // Section 6.5: if we have nothing to send back, the other must still hear that we live.
+  if (!keepalive_.armed()) {
+    wheel_.arm(keepalive_, now + KEEPALIVE_TIMEOUT);
+  } else {
+    another_keepalive_ = true;
+  }
+}
+
+void Timers::authenticated_sent(Time now) {
+  keepalive_.cancel();
+  another_keepalive_ = false;
+  persistent_keepalive_moved(now);
+}
+
+void Timers::authenticated_received(Time now) {
+  new_handshake_.cancel();
+  persistent_keepalive_moved(now);
+}
+
+void Timers::session_wanted() {
+  attempts_ = 0;
+}
+
+void Timers::initiation_postponed(Time now) {
+  if (!retry_.armed()) initiation_sent(now);
+}
+
+void Timers::initiation_sent(Time now) {
+  wheel_.arm(retry_, now + REKEY_TIMEOUT + jitter());
+}
+
+// Section 6.3: keys are wiped REJECT_AFTER_TIME * 3 after the last session was made.
+void Timers::session_derived(Time now) {
+  wheel_.arm(forget_, now + REJECT_AFTER_TIME * 3);
+}
+
+void Timers::handshake_complete() {
+  retry_.cancel();
+  attempts_ = 0;
+}
+
+// Traffic comes with every packet, so the timer is not moved each time: it looks when it fires.
+void Timers::persistent_keepalive_moved(Time now) {
+  last_traffic_ = now;
+  if (persistent_interval_ != Duration::zero() && !persistent_.armed())
+    wheel_.arm(persistent_, now + persistent_interval_);
+}
+
+void Timers::on_timer(Timer &timer, Time now) {
+  if (&timer == &retry_) {
+    if (attempts_ < kMostAttempts) {
+      attempts_++;
+      actions_.on_silence(true, now);
+      return;
+    }
+    attempts_ = 0;
+    keepalive_.cancel();
+    if (!forget_.armed()) wheel_.arm(forget_, now + REJECT_AFTER_TIME * 3);
+    actions_.give_up_handshake(now);
+  } else if (&timer == &keepalive_) {
+    const bool another = another_keepalive_;
+    another_keepalive_ = false;
+    actions_.send_keepalive(now);
+    if (another) wheel_.arm(keepalive_, now + KEEPALIVE_TIMEOUT);
+  } else if (&timer == &new_handshake_) {
+    actions_.on_silence(false, now);
+  } else if (&timer == &forget_) {
+    actions_.forget_sessions();
+  } else if (&timer == &persistent_) {
+    if (now - last_traffic_ < persistent_interval_) {  // lesson: wg-no-keepalive-while-data
+      wheel_.arm(persistent_, last_traffic_ + persistent_interval_);
+      return;
+    }
+    wheel_.arm(persistent_, now + persistent_interval_);
+    actions_.send_keepalive(now);
+  }
+}
+
+}  // namespace slipgate::wireguard
