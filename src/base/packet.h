@@ -64,6 +64,7 @@ class Packet {
   Packet slice(size_t offset, size_t size) const;
   // Bytes of the whole buffer that this packet keeps alive: what holding it really costs.
   size_t held_bytes() const { return buffer_ ? buffer_->capacity : 0; }
+  bool same_buffer(const Packet &other) const { return buffer_ == other.buffer_; }
 
   void reset();
 

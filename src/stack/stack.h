@@ -1,8 +1,9 @@
 // The stack: packets of one shard's clients become TCP requests, datagrams and echoes for any destination, and back.
 //
-// lwIP carries TCP (and parses datagrams) behind this interface and is not visible here. The stack owns no socket and no
-// clock: packets come in by input(), leave through StackOutput in batches at flush(), timers run on the wheel it is given.
-// Lives on one shard (one thread); several stacks may live on one thread (the simulator's gateway and client do).
+// lwIP carries TCP (and parses datagrams) behind this interface and is not visible here. The stack owns no socket and
+// no clock: packets come in by input(), leave through StackOutput in batches at flush(), timers run on the wheel it is
+// given. Lives on one shard (one thread); several stacks may live on one thread (the simulator's gateway and client
+// do).
 #pragma once
 
 #include <functional>
@@ -17,12 +18,12 @@
 namespace slipgate {
 
 struct StackConfig {
-  uint16_t mtu = 1420;                     // largest packet towards the link
-  size_t tcp_buffer_size = 4 << 20;        // most bytes held per direction of a TCP flow; grows to it on demand
+  uint16_t mtu = 1420;               // largest packet towards the link
+  size_t tcp_buffer_size = 4 << 20;  // most bytes held per direction of a TCP flow; grows to it on demand
   size_t max_connections = 262144;
-  size_t max_requests_per_client = 256;    // SYNs held for one client (`--max-connecting-per-client`)
-  size_t max_fragments = 1024;             // fragments waiting to become whole, all clients
-  uint64_t secret[2] = {};                 // random: keys the hash table and RFC 6528's initial sequence numbers
+  size_t max_requests_per_client = 256;  // SYNs held for one client (`--max-connecting-per-client`)
+  size_t max_fragments = 1024;           // fragments waiting to become whole, all clients
+  uint64_t secret[2] = {};               // random: keys the hash table and RFC 6528's initial sequence numbers
 };
 
 // What a datagram or an echo brought along, or should leave with.
@@ -37,9 +38,10 @@ class StackEvents {
  public:
   // A SYN for a connection that does not exist: held until answered.
   virtual void on_tcp_request(StreamRequestPtr request) = 0;
-  // A whole UDP datagram (reassembled, checksum verified). `payload` is valid during the call. `original` is the packet from
-  // its IP header on, for send_unreachable().
-  virtual void on_datagram(const FlowKey &key, uint32_t client, Bytes payload, const DatagramInfo &info, Bytes original) = 0;
+  // A whole UDP datagram (reassembled, checksum verified). `payload` is valid during the call. `original` is the packet
+  // from its IP header on, for send_unreachable().
+  virtual void on_datagram(const FlowKey &key, uint32_t client, Bytes payload, const DatagramInfo &info,
+                           Bytes original) = 0;
   // An echo request (ICMP or ICMPv6): key.inside.port is the identifier.
   virtual void on_echo(const FlowKey &key, uint32_t client, uint16_t sequence, Bytes payload, const DatagramInfo &info,
                        Bytes original) = 0;
@@ -52,7 +54,8 @@ class StackEvents {
 
 class StackOutput {
  public:
-  // Room for a packet of up to `size` bytes with Packet::kHeadroom and kTailroom round it; empty when buffers are exhausted.
+  // Room for a packet of up to `size` bytes with Packet::kHeadroom and kTailroom round it; empty when buffers are
+  // exhausted.
   virtual Packet allocate(size_t size) = 0;
   // Packets for the link(s), from the IP header on, `link` set; the callee takes them.
   virtual void output(std::span<Packet> packets) = 0;
@@ -60,6 +63,8 @@ class StackOutput {
  protected:
   ~StackOutput() = default;
 };
+
+class Connection;  // stack/*.cc only
 
 class Stack {
  public:
@@ -75,20 +80,20 @@ class Stack {
   // Called when something was added that a flush() should carry out (so that the owner arranges for one); may be null.
   void on_pending(std::function<void()> handler);
 
-  // Opens a connection towards a client: from key.outside (any address) to key.inside. `done` is called once, with null and
-  // the errno (ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH) when it fails. Drop the handle to give up.
+  // Opens a connection towards a client: from key.outside (any address) to key.inside. `done` is called once, with null
+  // and the errno (ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH) when it fails. Drop the handle to give up.
   class Connecting;
   using ConnectDone = std::function<void(StreamPtr stream, int error)>;
   std::unique_ptr<Connecting> connect(const FlowKey &key, uint32_t client, ConnectDone done);
 
-  // A datagram from key.outside to key.inside, cut into fragments when it does not fit the MTU. Up to 65,507 bytes (IPv4),
-  // 65,527 (IPv6); false: too long, or buffers exhausted (counted).
+  // A datagram from key.outside to key.inside, cut into fragments when it does not fit the MTU. Up to 65,507 bytes
+  // (IPv4), 65,527 (IPv6); false: too long, or buffers exhausted (counted).
   bool send_datagram(const FlowKey &key, Bytes payload, const DatagramInfo &info);
   // An echo reply from key.outside to key.inside (identifier key.inside.port).
   bool send_echo_reply(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info);
-  // An ICMP or ICMPv6 error (RFC 792, RFC 4443) about `original`, a packet from the client, quoting as much of it as fits;
-  // it comes from `from` (normally the original destination). `info32` is the MTU for packet-too-big. Rate-limited
-  // (RFC 4443 section 2.4) and never about an ICMP error (RFC 1122 section 3.2.2).
+  // An ICMP or ICMPv6 error (RFC 792, RFC 4443) about `original`, a packet from the client, quoting as much of it as
+  // fits; it comes from `from` (normally the original destination). `info32` is the MTU for packet-too-big.
+  // Rate-limited (RFC 4443 section 2.4) and never about an ICMP error (RFC 1122 section 3.2.2).
   void send_icmp_error(const FlowKey &key, Bytes original, const IpAddress &from, uint8_t type, uint8_t code,
                        uint32_t info32 = 0);
 
@@ -98,6 +103,21 @@ class Stack {
 
  private:
   std::unique_ptr<World> world_;
+};
+
+// An opening that is under way; `done` is not called from within connect().
+class Stack::Connecting {
+ public:
+  Connecting() = default;
+  ~Connecting();
+  Connecting(const Connecting &) = delete;
+  Connecting &operator=(const Connecting &) = delete;
+
+ private:
+  friend class Connection;
+  friend class World;
+  Connection *connection_ = nullptr;
+  ConnectDone done_;
 };
 
 }  // namespace slipgate

@@ -27,6 +27,7 @@
 #define LWIP_IPV6_SEND_ROUTER_SOLICIT 0
 #define LWIP_IPV6_DUP_DETECT_ATTEMPTS 0
 #define LWIP_ND6_QUEUEING 0
+#define LWIP_ND6_TCP_REACHABILITY_HINTS 0
 #define LWIP_ND6_NUM_NEIGHBORS 1
 #define LWIP_ND6_NUM_DESTINATIONS 1
 #define LWIP_ND6_NUM_PREFIXES 1
@@ -58,6 +59,9 @@
 #define CHECKSUM_CHECK_ICMP 0
 #define CHECKSUM_CHECK_ICMP6 0
 
+#define LWIP_SUPPORT_CUSTOM_PBUF 1 /* received packets are lent to lwIP, not copied */
+#define IP_DEFAULT_TTL 64
+
 /* TCP. The netif's MTU and the peer's option limit the segments further. */
 #define TCP_MSS 65000
 /* Scale 7: windows up to 8 MiB in steps of 128 bytes. TCP_WND is only the most that a window may be tuned to. */
@@ -84,7 +88,9 @@
 /* The slow timer every 100 ms: retransmission after 200 ms at the earliest, not after a second. */
 #define TCP_TMR_INTERVAL 50
 #define LWIP_TCP_RTO_TIME 1000 /* RFC 6298 section 2.1 */
-#define TCP_MSL 1000UL         /* TIME_WAIT and LAST_ACK are bounded by the stack's own timers */
+#define TCP_MSL 15000UL        /* LAST_ACK without a word from the peer; TIME_WAIT is bounded by the stack's own timer */
+#define TCP_MAXRTX 12
+#define TCP_SYNMAXRTX 12 /* one a second: an opening towards a client fails after 13 s */
 
 #define LWIP_HOOK_FILENAME "hooks.h"
 

@@ -4,7 +4,7 @@
    A declaration followed by `#pragma omp threadprivate` makes the variable thread-local storage, for static ones too when
    they are declared here ahead of their definition. Nothing of the OpenMP runtime is used. A unit that forgot this header
    fails to link (TLS definition against non-TLS reference). The C++ side reaches the variables through the accessors of
-   src/stack/lwip_access.c. */
+   port/access.h. */
 #ifndef SLIPGATE_LWIP_THREAD_LOCAL_H
 #define SLIPGATE_LWIP_THREAD_LOCAL_H
 

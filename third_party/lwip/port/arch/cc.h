@@ -15,7 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-uint32_t slipgate_lwip_random(void); /* src/stack/lwip_shim.cc */
+uint32_t slipgate_lwip_random(void); /* port/access.c */
 #ifdef __cplusplus
 }
 #endif

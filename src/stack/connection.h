@@ -1,0 +1,152 @@
+// One TCP connection: lwIP's PCB, the bytes on both sides of it, and what its owner wants of it. For stack/*.cc only.
+//
+// lwIP carries the connection; what it lacks as it is driven here is done by this file: windows that grow on demand,
+// acknowledgments once a turn, timers for the connections that need them, a life after the stream's owner has gone.
+//
+// Lives on one shard. Its stream is a handle: the connection goes on without it until the peer has everything.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/timer_wheel.h"
+#include "io/stream.h"
+#include "stack/connection_table.h"
+#include "stack/lwip.h"
+#include "stack/receive_queue.h"
+#include "stack/send_buffer.h"
+#include "stack/stack.h"
+
+namespace slipgate {
+
+class TcpStream;
+
+class Connection final : public TcpEntry, public TimerTarget {
+ public:
+  // RFC 6928: ten segments before the first acknowledgment.
+  static constexpr uint32_t kInitialSegments = 10;
+  // A new connection's receive window: the largest that the SYN-ACK's unscaled field can say.
+  static constexpr uint32_t kInitialWindow = 0xffff;
+  static constexpr size_t kInitialSendBuffer = 64 * 1024;
+  // How long data and FIN of a connection without owner may go without an acknowledgment.
+  static constexpr Duration kOrphanTimeout = seconds(30);
+
+  Connection(Stack::World &world, const FlowKey &flow_key, uint32_t flow_client);
+  ~Connection();
+
+  // One of these begins its life. False: no memory, nothing was sent.
+  bool open_passive(pbuf *syn);  // answers the SYN
+  bool open_active();            // sends one
+
+  // The stream; once, and then it decides how the connection ends.
+  StreamPtr make_stream();
+
+  // A segment, or several merged ones.
+  void input(pbuf *segment);
+  // Carries out what the turn brought: window, data, FIN, one acknowledgment.
+  void flush();
+  // Tells the owner what is new. May destroy the connection.
+  void deliver();
+  void on_timer(Timer &timer, Time now) override;
+
+  bool in_time_wait() const { return time_wait_ != nullptr; }
+  void end_time_wait();
+  // RST now, if there is anybody to send it to.
+  void reset();
+  // Ends with this errno without a word to the peer (an ICMP error, the stack's end).
+  void fail(int error);
+  // Whether it is a SYN of this sequence number that waits for an answer.
+  bool awaits_answer_to(uint32_t sequence) const;
+  // Its Stack::Connecting is gone.
+  void give_up();
+  bool has_owner() const { return stream_ || connecting_; }
+  bool opening() const;
+
+ private:
+  friend class LwipScope;
+  friend struct LwipCallbacks;
+  friend class TcpStream;
+  friend class Stack::World;
+  friend class Stack::Connecting;
+
+  // For TcpStream; io/stream.h says what they mean.
+  Peeked peek(size_t most);
+  void consume(size_t size);
+  size_t writable();
+  Result<size_t> write_some(std::span<const iovec> pieces);
+  void shutdown_write();
+  void watch(StreamWatcher *watcher);
+  void stream_gone();
+
+  static constexpr uint32_t kNowhere = UINT32_MAX;
+
+  void adopt(tcp_pcb *pcb);
+  void after();
+  bool needs_timer() const;
+  void open_window();
+  void give_data();
+  void bound_out_of_order();
+  size_t send_limit() const;
+  void readable();
+  void writable_again();
+  int write_error() const;
+
+  Stack::World &world_;
+  tcp_pcb *pcb_ = nullptr;        // while lwIP has it among the active ones
+  tcp_pcb *time_wait_ = nullptr;  // or in TIME_WAIT
+  TcpStream *stream_ = nullptr;
+  Stack::Connecting *connecting_ = nullptr;
+  StreamWatcher *watcher_ = nullptr;
+  Timer timer_{*this};
+
+  ReceiveQueue received_;
+  std::unique_ptr<ReceiveQueue::Pieces> pieces_;  // what the last peek() showed; none while nothing waits
+  size_t consumed_ = 0;                           // since the window was last opened
+  uint32_t receive_limit_ = kInitialWindow;       // window and received_ together
+  uint32_t growth_bytes_ = 0;                     // consumed since growth_start_
+  Time growth_start_{};
+  uint32_t acknowledged_ = 0;  // the last acknowledgment number that we sent
+  size_t out_of_order_ = 0;    // bytes that lwIP holds out of order
+
+  SendBuffer sending_;
+  uint32_t last_progress_ack_ = 0;  // of an orphan
+  Time orphan_deadline_ = kNever;
+
+  int error_ = 0;
+  bool established_ = false;
+  bool peer_finished_ = false;   // its FIN came, in order
+  bool fin_wanted_ = false;      // shutdown_write() was called
+  bool fin_given_ = false;       // lwIP has it
+  bool wants_writable_ = false;  // somebody was told that there is no room
+  bool readable_event_ = false;
+  bool writable_event_ = false;
+  uint32_t touched_at_ = kNowhere;  // places in the world's lists
+  uint32_t event_at_ = kNowhere;
+  bool in_time_wait_list_ = false;  // the world's lists
+  bool is_over_ = false;
+  Connection *next_time_wait_ = nullptr;
+  Connection *previous_time_wait_ = nullptr;
+  Connection *next_over_ = nullptr;
+  Connection *previous_over_ = nullptr;
+};
+
+// The owner's end of a connection.
+class TcpStream final : public Stream {
+ public:
+  explicit TcpStream(Connection &connection) : connection_(&connection) {}
+  ~TcpStream() override;
+
+  Peeked peek(size_t most) override;
+  void consume(size_t size) override;
+  size_t writable() override;
+  Result<size_t> write_some(std::span<const iovec> pieces) override;
+  void shutdown_write() override;
+  void abort() override;
+  void watch(StreamWatcher *watcher) override;
+
+ private:
+  friend class Connection;
+  Connection *connection_;  // null when the stack is gone
+};
+
+}  // namespace slipgate

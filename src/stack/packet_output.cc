@@ -1,0 +1,132 @@
+#include "stack/packet_output.h"
+
+#include "wire/checksum.h"
+#include "wire/ip.h"
+#include "wire/tcp.h"
+#include "wire/udp.h"
+
+namespace slipgate {
+namespace {
+
+// Copies a chain whose first pbuf holds the headers; the sum of all from `transport` on.
+uint16_t copy_chain(uint8_t *to, const pbuf *chain, size_t transport) {
+  std::memcpy(to, chain->payload, chain->len);
+  uint16_t sum = ones_complement_sum({to + transport, chain->len - transport});
+  size_t at = chain->len;
+  for (const pbuf *part = chain->next; part; part = part->next) {
+    uint16_t part_sum = copy_and_sum(to + at, static_cast<const uint8_t *>(part->payload), part->len);
+    // RFC 1071 section 2 (B): what begins at an odd offset contributes its sum with the bytes exchanged.
+    sum = add_sums(sum, (at - transport) % 2 ? byte_swap(part_sum) : part_sum);
+    at += part->len;
+  }
+  return sum;
+}
+
+// Source and destination lie side by side in both headers.
+Bytes addresses_of(const uint8_t *packet, bool v4) {
+  return v4 ? Bytes(packet + 12, 8) : Bytes(packet + 8, 32);
+}
+
+uint16_t sum_of_pseudo_header(const uint8_t *packet, bool v4, uint8_t protocol, size_t length) {
+  be32 words[2] = {static_cast<uint32_t>(length), protocol};
+  return add_sums(ones_complement_sum(addresses_of(packet, v4)), ones_complement_sum(bytes_of(words)));
+}
+
+}  // namespace
+
+PacketOutput::PacketOutput(StackOutput &sink, Counters &counters, const StackConfig &config)
+    : sink_(sink), counters_(counters), mtu_(config.mtu), identification_(config.secret) {
+  batch_.reserve(kBatch);
+}
+
+bool PacketOutput::take(const pbuf *chain, uint16_t link, bool dont_fragment) {
+  if (chain->tot_len > mtu_) return take_large(chain, link, dont_fragment);
+  Packet packet = sink_.allocate(chain->tot_len);
+  if (!packet) return send(Packet(), link);
+  uint8_t *bytes = packet.data();
+  bool v4 = *static_cast<const uint8_t *>(chain->payload) >> 4 == 4;
+  size_t transport = v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+  uint16_t sum = copy_chain(bytes, chain, transport);
+  uint8_t protocol = v4 ? bytes[9] : bytes[6];
+  sum = add_sums(sum, sum_of_pseudo_header(bytes, v4, protocol, chain->tot_len - transport));
+  uint16_t checksum = checksum_of(sum);
+  if (protocol == static_cast<uint8_t>(Protocol::tcp)) {
+    reinterpret_cast<TcpHeader *>(bytes + transport)->checksum = checksum;
+  } else {
+    reinterpret_cast<UdpHeader *>(bytes + transport)->checksum = checksum ? checksum : uint16_t{0xffff};  // 0: none
+  }
+  if (v4) {
+    Ipv4Header &header = *reinterpret_cast<Ipv4Header *>(bytes);
+    header.fragment = dont_fragment ? Ipv4Header::kDontFragment : 0;
+    set_ipv4_checksum(header);
+  }
+  return send(std::move(packet), link);
+}
+
+// Only datagrams come here: TCP's segments are cut to the MTU.
+bool PacketOutput::take_large(const pbuf *chain, uint16_t link, bool dont_fragment) {
+  const uint8_t *bytes = static_cast<const uint8_t *>(chain->payload);
+  bool v4 = bytes[0] >> 4 == 4;
+  size_t transport = v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+  if (!chain->next || chain->next->next || chain->len != transport + sizeof(UdpHeader)) {
+    counters_.drop(DropReason::message_too_long);
+    return false;
+  }
+  UdpHeader header = *reinterpret_cast<const UdpHeader *>(bytes + transport);
+  Bytes payload(static_cast<const uint8_t *>(chain->next->payload), chain->next->len);
+  header.checksum = 0;
+  uint16_t sum = add_sums(ones_complement_sum(bytes_of(header)), ones_complement_sum(payload));
+  uint16_t checksum = checksum_of(
+      add_sums(sum, sum_of_pseudo_header(bytes, v4, static_cast<uint8_t>(Protocol::udp), header.length.value())));
+  header.checksum = checksum ? checksum : uint16_t{0xffff};
+  IpFields fields;
+  fields.protocol = static_cast<uint8_t>(Protocol::udp);
+  fields.dont_fragment = dont_fragment;
+  if (v4) {
+    const Ipv4Header &ip = *reinterpret_cast<const Ipv4Header *>(bytes);
+    fields.source = ip.source();
+    fields.destination = ip.destination();
+    fields.ttl = ip.ttl;
+    fields.traffic_class = ip.traffic_class;
+  } else {
+    const Ipv6Header &ip = *reinterpret_cast<const Ipv6Header *>(bytes);
+    fields.source = ip.source();
+    fields.destination = ip.destination();
+    fields.ttl = ip.hop_limit;
+    fields.traffic_class = ip.traffic_class();
+  }
+  return send(fields, bytes_of(header), payload, link);
+}
+
+bool PacketOutput::send(IpFields fields, Bytes message, Bytes payload, uint16_t link) {
+  size_t first = batch_.size();
+  if (fields.header_size() + message.size() + payload.size() > mtu_) {
+    fields.identification = identification_.next(fields.source, fields.destination);
+  }
+  if (!make_packets(fields, message, payload, mtu_, sink_, counters_, batch_)) return false;
+  added(first, link);
+  return true;
+}
+
+bool PacketOutput::send(Packet packet, uint16_t link) {
+  if (!packet) {
+    counters_.drop(DropReason::buffers_exhausted);
+    return false;
+  }
+  batch_.push_back(std::move(packet));
+  added(batch_.size() - 1, link);
+  return true;
+}
+
+void PacketOutput::added(size_t first, uint16_t link) {
+  for (size_t at = first; at < batch_.size(); at++) batch_[at].link = link;
+  if (batch_.size() >= kBatch) flush();
+}
+
+void PacketOutput::flush() {
+  if (batch_.empty()) return;
+  sink_.output(batch_);
+  batch_.clear();
+}
+
+}  // namespace slipgate

@@ -1,0 +1,137 @@
+#include "stack/tcp_request.h"
+
+#include <access.h>
+
+#include "stack/world.h"
+#include "wire/tcp.h"
+
+namespace slipgate {
+
+HeldSyn::HeldSyn(Stack::World &world, const LinkPacket &packet)
+    : TcpEntry(Kind::request, packet.parsed.key, packet.packet.client), world_(world) {
+  replace(packet);
+}
+
+void HeldSyn::replace(const LinkPacket &packet) {
+  transport_offset_ = packet.parsed.transport_offset;
+  const TcpHeader &header = *view_as<TcpHeader>(packet.packet.bytes().subspan(transport_offset_));
+  // Data that came with the SYN is left out; it is not acknowledged, so the client sends it again.
+  Bytes kept = packet.packet.bytes().first(transport_offset_ + header.header_length());
+  packet_.assign(kept.begin(), kept.end());
+  world_.timers.arm(timer_, world_.timers.now() + kGivenUp);
+}
+
+bool HeldSyn::reset_is_acceptable(uint32_t sequence) const {
+  const TcpHeader &header = *view_as<TcpHeader>(original().subspan(transport_offset_));
+  return sequence - header.sequence.value() <= 1;
+}
+
+pbuf *HeldSyn::segment() const {
+  Bytes header = original().subspan(transport_offset_);
+  // lwIP reads a cut-off last option one byte too far before it rejects it.
+  pbuf *segment = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(header.size() + 1), PBUF_RAM);
+  if (!segment) return nullptr;
+  std::memcpy(segment->payload, header.data(), header.size());
+  static_cast<uint8_t *>(segment->payload)[header.size()] = 0;
+  pbuf_realloc(segment, static_cast<u16_t>(header.size()));
+  return segment;
+}
+
+void HeldSyn::on_timer(Timer &, Time) {
+  world_.cancel(*this);
+}
+
+TcpRequest::TcpRequest(Stack::World &world, HeldSyn &syn)
+    : world_(world), syn_(&syn), key_(syn.key), client_(syn.client) {
+  syn.request = this;
+}
+
+TcpRequest::~TcpRequest() {
+  refuse(Refusal::silence());
+}
+
+StreamPtr TcpRequest::accept() {
+  if (!syn_) return nullptr;
+  HeldSyn &syn = *syn_;
+  detach();
+  return world_.accept(syn);
+}
+
+void TcpRequest::refuse(Refusal refusal) {
+  if (!syn_) return;
+  HeldSyn &syn = *syn_;
+  detach();
+  world_.refuse(syn, refusal);
+}
+
+std::function<void()> TcpRequest::detach() {
+  syn_->request = nullptr;
+  syn_ = nullptr;
+  return std::exchange(on_cancel_, nullptr);
+}
+
+void Stack::World::hold_syn(const LinkPacket &packet) {
+  const uint32_t number = packet.packet.client;
+  if (table.size() >= config.max_connections) {  // lesson: tcp-connections-bounded
+    counters.drop(DropReason::too_many_flows);
+    return;
+  }
+  Client &owner = client(number);
+  if (owner.held_syns >= config.max_requests_per_client) {  // lesson: tcp-held-syns-bounded
+    counters.drop(DropReason::too_many_connecting);
+    return;
+  }
+  owner.held_syns++;
+  HeldSyn *syn = new HeldSyn(*this, packet);
+  table.insert(*syn);
+  events.on_tcp_request(std::make_unique<TcpRequest>(*this, *syn));
+}
+
+void Stack::World::forget(HeldSyn &syn) {
+  table.remove(syn);
+  client(syn.client).held_syns--;
+  forget_client(syn.client);
+  if (syn.request) syn.request->detach();
+  delete &syn;
+}
+
+void Stack::World::cancel(HeldSyn &syn) {
+  counters.drop(DropReason::request_cancelled);
+  // The handler may destroy the request.
+  std::function<void()> tell = syn.request ? syn.request->detach() : nullptr;
+  forget(syn);
+  if (tell) tell();
+}
+
+StreamPtr Stack::World::accept(HeldSyn &syn) {
+  pbuf *segment = syn.segment();
+  Connection *connection = new Connection(*this, syn.key, syn.client);
+  forget(syn);
+  if (!segment) {
+    delete connection;
+    return nullptr;
+  }
+  table.insert(*connection);
+  connections++;
+  if (!connection->open_passive(segment)) {
+    closed(*connection);
+    return nullptr;
+  }
+  return connection->make_stream();
+}
+
+void Stack::World::refuse(HeldSyn &syn, Refusal refusal) {
+  switch (refusal.kind) {
+    case Refusal::Kind::reset:
+      if (pbuf *segment = syn.segment()) reset_segment(syn.key, segment);
+      break;
+    case Refusal::Kind::unreachable:
+      send_icmp_error(syn.key, syn.original(), syn.key.outside.address, refusal.icmp_type, refusal.icmp_code, 0);
+      break;
+    case Refusal::Kind::silence:
+      break;
+  }
+  forget(syn);
+}
+
+}  // namespace slipgate
