@@ -234,8 +234,16 @@ std::span<const FlagRow> wireguard_option_rows() {
   return kWireGuardOptions;
 }
 
+bool asks_for_gue(const WireGuardFlags &flags) {
+  return flags.private_key == "INSECURE" && flags.peer_key == "GUE";
+}
+
 void apply_wireguard_flags(const WireGuardFlags &flags, GatewayOptions &options, Problems &problems, Problems &notes) {
   auto problem = [&](std::string words) { problems.push_back({"", 0, std::move(words)}); };
+  if (asks_for_gue(flags)) {
+    problem("-k INSECURE -K GUE: GUE comes with a later version of slipgate; give WireGuard keys");
+    return;
+  }
   if (flags.private_key && flags.private_key_file) {
     problem("--private-key and --private-key-file: both given; give one of them");
   } else if (flags.private_key) {
