@@ -1,7 +1,7 @@
 #include "io/udp_socket.h"
 
-#include <linux/udp.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
