@@ -24,8 +24,8 @@ namespace slipgate {
 
 namespace {
 
-// When to say it again: RFC 6886 section 3.1's quarter of a second, doubled each time, where RFC 6887 section 8.1.1 would
-// wait three seconds: somebody looks on. The third wait of PCP is shorter, and NAT-PMP's turn comes.
+// When to say it again: RFC 6886 section 3.1's quarter of a second, doubled each time, where RFC 6887 section 8.1.1
+// would wait three seconds: somebody looks on. The third wait of PCP is shorter, and NAT-PMP's turn comes.
 constexpr std::array<Duration, 3> kPcpWaits{milliseconds(250), milliseconds(500), milliseconds(250)};
 constexpr std::array<Duration, 3> kNatPmpWaits{milliseconds(250), milliseconds(500), milliseconds(250)};
 
@@ -193,8 +193,8 @@ Error no_answer(const Router &router) {
 }
 
 Error refusal(const Router &router, const char *protocol, uint16_t result) {
-  return {EACCES, fmt::format("router {} refuses to map the port ({} result code {})", router.endpoint.address.to_string(),
-                              protocol, result)};
+  return {EACCES, fmt::format("router {} refuses to map the port ({} result code {})",
+                              router.endpoint.address.to_string(), protocol, result)};
 }
 
 // Sends `messages` again after each of `waits`, and gives every answer to `take` until one decides.
@@ -266,7 +266,8 @@ std::optional<Router> default_router_v4(std::string_view routes) {
 
 std::optional<Router> default_router_v6(std::string_view routes,
                                         const std::function<uint32_t(std::string_view)> &interface_index) {
-  // Destination, its prefix length, source, its prefix length, next hop, metric, references, use, flags, interface: all hex.
+  // Destination, its prefix length, source, its prefix length, next hop, metric, references, use, flags, interface: all
+  // hex.
   std::optional<Router> best;
   uint32_t best_metric = 0;
   for_each_line(routes, [&](const std::vector<std::string_view> &words) {
@@ -311,7 +312,8 @@ Task<Result<PortMapping>> request_port_mapping(Loop &loop, Router router, uint16
   Decided decided;
   if (!mapping.nat_pmp) {
     pcp::MapRequest request = map_request(mapping, exchange.source(), lifetime);
-    decided = co_await converse(loop, exchange, {bytes_of(request)}, kPcpWaits, take_pcp, mapping);
+    std::vector<Bytes> messages(1, bytes_of(request));
+    decided = co_await converse(loop, exchange, messages, kPcpWaits, take_pcp, mapping);
     if (decided.step == Step::done) co_return mapping;
     if (decided.step == Step::refused) co_return refusal(router, "PCP", decided.result);
     if (decided.error == ECANCELED) co_return Error::from_errno(ECANCELED, "asking the router");
@@ -323,7 +325,9 @@ Task<Result<PortMapping>> request_port_mapping(Loop &loop, Router router, uint16
   pcp::NatPmpAddressRequest address = pcp::make_nat_pmp_address_request();
   pcp::NatPmpMapRequest map =
       pcp::make_nat_pmp_map_request(internal_port, wish, static_cast<uint32_t>(lifetime.count()));
-  decided = co_await converse(loop, exchange, {bytes_of(address), bytes_of(map)}, kNatPmpWaits, take_nat_pmp, mapping);
+  std::vector<Bytes> messages(1, bytes_of(address));
+  messages.push_back(bytes_of(map));
+  decided = co_await converse(loop, exchange, messages, kNatPmpWaits, take_nat_pmp, mapping);
   if (decided.step == Step::done) co_return mapping;
   if (decided.step == Step::refused) co_return refusal(router, "NAT-PMP", decided.result);
   if (decided.error == ECANCELED) co_return Error::from_errno(ECANCELED, "asking the router");
@@ -335,8 +339,8 @@ Task<> keep_port_mapping(Loop &loop, PortMapping mapping, std::function<void(con
   Time expires = loop.now() + mapping.lifetime;
   Event never(loop);
   for (;;) {
-    // RFC 6887 section 11.2.1: at half of what is left; without an answer again at half of the rest. Once it has run out,
-    // at half of what was wanted: the router may come back, and the machine may be on another network.
+    // RFC 6887 section 11.2.1: at half of what is left; without an answer again at half of the rest. Once it has run
+    // out, at half of what was wanted: the router may come back, and the machine may be on another network.
     Duration left = expires - loop.now();
     Duration wait = left > Duration(0) ? left / 2 : Duration(wanted) / 2;
     wait = std::max<Duration>(wait, kShortestRenewal);

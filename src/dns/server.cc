@@ -1,0 +1,201 @@
+#include "dns/server.h"
+
+#include <sys/random.h>
+
+#include <array>
+
+namespace slipgate::dns {
+
+namespace {
+
+const Name kLocalhost = *Name::parse("localhost");
+const Name kInvalid = *Name::parse("invalid");
+
+bool is_loopback_family(const Question &question) {
+  return question.is(Type::A) || question.is(Type::AAAA);
+}
+
+IpAddress loopback(bool v4) {
+  std::array<uint8_t, 16> v6{};
+  v6[15] = 1;
+  return v4 ? IpAddress::v4(127, 0, 0, 1) : IpAddress::from_v6(v6);
+}
+
+// The only thing that an off-path liar has to guess besides the port (RFC 5452).
+uint16_t random_id() {
+  uint16_t id = 0;
+  while (getrandom(&id, sizeof(id), 0) != sizeof(id)) {
+  }
+  return id;
+}
+
+}  // namespace
+
+struct Server::Lookup {
+  Query query;
+  Transport transport;
+  uint32_t client;
+  Done done;
+  std::string key;   // in the cache
+  bool edns = true;  // asked with an OPT record
+};
+
+Server::Server(Loop &loop, Counters &counters, Options options)
+    : loop_(loop),
+      counters_(counters),
+      options_(std::move(options)),
+      hosts_file_(options_.hosts_path, options_.recheck),
+      resolv_conf_file_(options_.resolv_conf_path, options_.recheck),
+      self_(std::make_shared<Server *>(this)) {
+  check_files();
+  if (!upstream_) replace_upstream();
+}
+
+Server::~Server() {
+  closing_ = true;
+}
+
+const ResolvConf &Server::resolv_conf() {
+  check_files();
+  return resolv_conf_;
+}
+
+void Server::query(Bytes message, Transport transport, uint32_t client, Done done) {
+  counters_.dns_queries++;
+  std::variant<Query, BadQuery> parsed = parse_query(message);
+  if (const BadQuery *bad = std::get_if<BadQuery>(&parsed)) {
+    if (bad->code == Code::FormErr) counters_.drop(DropReason::dns_malformed);
+    if (!bad->answerable) return done({});
+    return done(make_refusal(*bad));
+  }
+  auto lookup = std::make_shared<Lookup>();
+  lookup->query = std::get<Query>(std::move(parsed));
+  lookup->transport = transport;
+  lookup->client = client;
+  lookup->done = std::move(done);
+  const Query &query = lookup->query;
+
+  check_files();
+  // RFC 6891 section 6.1.3: a version that we do not know.
+  if (query.edns && query.edns->version != 0) return finish(*lookup, Answer(query.question, Code::BADVERS));
+  // Zone transfers are streams of messages between servers of a zone.
+  if (query.question.is(Type::AXFR) || query.question.is(Type::IXFR)) {
+    return finish(*lookup, Answer(query.question, Code::NotImp));
+  }
+  if (std::optional<Answer> answer = local_answer(query.question)) return finish(*lookup, *answer);
+
+  lookup->key = Cache::key(query);
+  if (std::optional<Cache::Found> found = cache_.find(lookup->key, loop_.now())) {
+    size_t limit = transport == Transport::udp ? std::min(query.udp_limit(), kMaxUdpAnswer) : kMaxMessage;
+    return lookup->done(found->answer->render(query, found->age, limit));
+  }
+
+  auto of_client = in_flight_of_client_.try_emplace(client, 0).first;
+  if (in_flight_ >= kMostInFlight || of_client->second >= kMostInFlightPerClient) {  // lesson: dns-in-flight-bounded
+    if (of_client->second == 0) in_flight_of_client_.erase(of_client);
+    counters_.drop(DropReason::dns_limit);
+    return finish(*lookup, Answer(query.question, Code::ServFail));
+  }
+  in_flight_++;
+  of_client->second++;
+  ask_upstream(std::move(lookup));
+}
+
+std::optional<Answer> Server::local_answer(const Question &question) const {
+  if (question.klass != static_cast<uint16_t>(Class::IN)) return std::nullopt;
+  // RFC 6761 section 6.3: "localhost" and all below it are loopback, and no other type exists.
+  if (question.name.is_within(kLocalhost)) {
+    if (!is_loopback_family(question)) return Answer(question, Code::NoError, true);
+    IpAddress address = loopback(question.is(Type::A));
+    return Answer::of_addresses(question, {&address, 1}, kLocalTtl);
+  }
+  if (question.name.is_within(kInvalid)) return Answer(question, Code::NXDomain, true);  // RFC 6761 section 6.4
+  if (is_loopback_family(question)) {
+    // Named for one family: it has no address of the other, as the C library has it.
+    if (const std::vector<IpAddress> *known = hosts_.addresses(question.name)) {
+      return Answer::of_addresses(question, *known, kLocalTtl);
+    }
+  }
+  if (question.is(Type::PTR)) {
+    std::optional<IpAddress> address = question.name.reversed_address();
+    const Name *name = address ? hosts_.name(*address) : nullptr;
+    if (!name && address && (*address == loopback(true) || *address == loopback(false))) name = &kLocalhost;
+    if (name) return Answer::of_name(question, *name, kLocalTtl);
+  }
+  return std::nullopt;
+}
+
+void Server::ask_upstream(std::shared_ptr<Lookup> lookup) {
+  // Built anew: the id is ours, and OPT is between us and the resolver (RFC 6891 section 6.1.1).
+  Query query = lookup->query;
+  query.id = random_id();
+  bool dnssec_ok = query.edns && query.edns->dnssec_ok;
+  query.edns.reset();
+  if (lookup->edns) query.edns = Edns{kOwnUdpSize, 0, 0, dnssec_ok};
+  std::vector<uint8_t> message = make_query(query);
+  upstream_->ask(message, [this, lookup](const Upstream::Outcome &outcome) { on_outcome(lookup, outcome); });
+}
+
+void Server::on_outcome(const std::shared_ptr<Lookup> &lookup, const Upstream::Outcome &outcome) {
+  if (closing_) return;
+  // The host's resolvers changed meanwhile: ask the new ones.
+  if (outcome.abandoned) return ask_upstream(lookup);
+
+  std::optional<Answer> answer = Answer::of_message(outcome.message, lookup->query.question);
+  Code code = answer ? answer->code() : outcome.code;
+  if (code == Code::FormErr && lookup->edns) {
+    // RFC 6891 section 7: it does not know EDNS.
+    lookup->edns = false;
+    return ask_upstream(lookup);
+  }
+  in_flight_--;
+  if (auto of_client = in_flight_of_client_.find(lookup->client); --of_client->second == 0) {
+    in_flight_of_client_.erase(of_client);
+  }
+  if (!answer) {
+    counters_.drop(DropReason::dns_upstream_failed);
+    answer.emplace(lookup->query.question, outcome.code);
+  }
+  // A name of the hosts file exists, whatever the world knows of it: it only has no record of this type.
+  if (answer->code() == Code::NXDomain && hosts_.addresses(lookup->query.question.name)) {
+    answer.emplace(lookup->query.question, Code::NoError);
+  }
+  finish(*lookup, *answer);
+  cache_.put(lookup->key, std::move(*answer), loop_.now());
+}
+
+void Server::finish(Lookup &lookup, const Answer &answer) {
+  bool udp = lookup.transport == Transport::udp;
+  size_t limit = udp ? std::min(lookup.query.udp_limit(), kMaxUdpAnswer) : kMaxMessage;
+  lookup.done(answer.render(lookup.query, seconds(0), limit));
+}
+
+void Server::check_files() {
+  if (std::optional<std::string> text = hosts_file_.changed(loop_.now())) hosts_ = Hosts(*text);
+  if (std::optional<std::string> text = resolv_conf_file_.changed(loop_.now())) {  // lesson: dns-host-files-watched
+    ResolvConf read(*text);
+    if (read == resolv_conf_) return;  // a renewed lease writes the same again
+    resolv_conf_ = std::move(read);
+    if (options_.upstream.empty()) replace_upstream();
+  }
+}
+
+void Server::replace_upstream() {
+  std::vector<std::string> servers = resolv_conf_.servers;
+  if (!options_.upstream.empty()) {
+    servers.clear();
+    for (const Endpoint &endpoint : options_.upstream) servers.push_back(endpoint.to_string());
+  }
+  // Another network may answer otherwise.
+  cache_.clear();
+  if (upstream_) {
+    retired_.push_back(std::move(upstream_));
+    loop_.post([self = std::weak_ptr<Server *>(self_)] {
+      // Taken out first: their destruction asks again, through us.
+      if (std::shared_ptr<Server *> server = self.lock()) auto gone = std::exchange((*server)->retired_, {});
+    });
+  }
+  upstream_ = std::make_unique<Upstream>(loop_, UpstreamOptions{std::move(servers), options_.timeout, options_.tries});
+}
+
+}  // namespace slipgate::dns

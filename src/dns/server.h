@@ -1,0 +1,82 @@
+// The DNS server of the gateway: what a client asks is answered from the host's hosts file, from the cache, or by the
+// host's resolvers.
+//
+// In this order: names that never leave a machine (RFC 6761), A, AAAA and PTR from the hosts file, the cache, upstream.
+// Records of every type pass unchanged; only what is hop by hop (id, OPT, size limits) is each side's own. The server
+// is the same for a datagram and for a stream (serve_stream.h); names for our own use come from resolver.h.
+//
+// Lives on one shard.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/counters.h"
+#include "dns/answer.h"
+#include "dns/cache.h"
+#include "dns/host_files.h"
+#include "dns/options.h"
+#include "dns/upstream.h"
+#include "io/loop.h"
+#include "wire/dns.h"
+
+namespace slipgate::dns {
+
+enum class Transport : uint8_t { udp, tcp };
+
+class Server {
+ public:
+  // Questions that wait for an upstream: more are refused with SERVFAIL, and counted (dns_limit). One client's share
+  // leaves room for a page that asks for a hundred names at once.
+  static constexpr size_t kMostInFlight = 2048;
+  static constexpr size_t kMostInFlightPerClient = 256;
+  // What is ours to say (hosts, localhost) may change at any time.
+  static constexpr uint32_t kLocalTtl = 30;
+
+  // `answer` is valid during the call; empty: this message gets no answer. Must not destroy the server.
+  using Done = std::function<void(Bytes answer)>;
+
+  Server(Loop &loop, Counters &counters, Options options);
+  ~Server();  // what waits is never called
+  Server(const Server &) = delete;
+  Server &operator=(const Server &) = delete;
+
+  // Calls `done` once: from within this call when the answer is at hand, else when it comes. `client` is
+  // Packet::client.
+  void query(Bytes message, Transport transport, uint32_t client, Done done);
+
+  size_t in_flight() const { return in_flight_; }
+  // How the host completes short names; for who asks in the host's stead.
+  const ResolvConf &resolv_conf();
+
+ private:
+  struct Lookup;
+
+  std::optional<Answer> local_answer(const Question &question) const;
+  void ask_upstream(std::shared_ptr<Lookup> lookup);
+  void on_outcome(const std::shared_ptr<Lookup> &lookup, const Upstream::Outcome &outcome);
+  void finish(Lookup &lookup, const Answer &answer);
+  void check_files();
+  void replace_upstream();
+
+  Loop &loop_;
+  Counters &counters_;
+  const Options options_;
+  WatchedFile hosts_file_;
+  WatchedFile resolv_conf_file_;
+  Hosts hosts_;
+  ResolvConf resolv_conf_;
+  Cache cache_;
+  size_t in_flight_ = 0;
+  std::unordered_map<uint32_t, size_t> in_flight_of_client_;
+  bool closing_ = false;
+  std::unique_ptr<Upstream> upstream_;
+  // Predecessors, whose servers are not the host's any more: they go when nothing of theirs is on the call stack.
+  std::vector<std::unique_ptr<Upstream>> retired_;
+  std::shared_ptr<Server *> self_;  // what posted work looks through: empty when we are gone
+};
+
+}  // namespace slipgate::dns
