@@ -103,11 +103,11 @@ int add(const PeerCommand &command, const Place &place, const std::string &name)
   if (!command.endpoint.empty()) endpoint = *PublicEndpoint::parse(command.endpoint);
   if (!endpoint && place.state) endpoint = place.state->endpoint();
   if (!endpoint) {
-    std::optional<IpAddress> address = outgoing_address();
-    if (!address) return fail("this machine has no address that others reach; give --endpoint HOST[:PORT]", kUsage);
-    endpoint = PublicEndpoint{address->to_string(), 0};
+    std::optional<GuessedAddress> own = guess_own_address();
+    if (!own) return fail("this machine has no address that others reach; give --endpoint HOST[:PORT]", kUsage);
+    endpoint = PublicEndpoint{own->address.to_string(), 0};
     tell(fmt::format("The client will look for this gateway at {}{}; --endpoint HOST[:PORT] changes that.\n",
-                     endpoint->host, is_private(*address) ? ", which only this network reaches" : ""));
+                     endpoint->host, own->is_public ? "" : ", which only this network reaches"));
   }
   if (endpoint->port == 0 && port == 0) {
     return fail(fmt::format("{}: no ListenPort, so the client's file cannot name it; add one (51820 is usual), or give "

@@ -111,20 +111,19 @@ struct Place {
 
 Place find_endpoint(const QuickState &state) {
   if (std::optional<PublicEndpoint> said = state.endpoint()) return {*said, ""};
-  std::optional<IpAddress> address = outgoing_address();
-  if (!address) {
+  std::optional<GuessedAddress> own = guess_own_address();
+  if (!own) {
     return {PublicEndpoint{"127.0.0.1", 0},
             "This machine has no address that others reach: the client's file works on this machine only. Give "
             "--endpoint HOST[:PORT] once it has one.\n"};
   }
-  if (is_private(*address)) {
-    return {PublicEndpoint{address->to_string(), 0},
-            fmt::format(
-                "{} is an address of this network only. For clients elsewhere give --endpoint with the router's public "
-                "name or address, and let the router pass the port on to this machine.\n",
-                address->to_string())};
-  }
-  return {PublicEndpoint{address->to_string(), 0}, ""};
+  std::string host = own->address.to_string();
+  if (own->is_public) return {PublicEndpoint{host, 0}, ""};
+  return {PublicEndpoint{host, 0},
+          fmt::format(
+              "{} is an address of this network only. For clients elsewhere give --endpoint with the router's public "
+              "name or address, and let the router pass the port on to this machine.\n",
+              host)};
 }
 
 std::string unit_text(const std::string &program, const QuickState &state, const std::vector<std::string> &arguments) {
@@ -209,10 +208,10 @@ Result<std::string> install(const QuickState &state, const std::vector<std::stri
 
 // The host's own addresses are closed to clients: how ssh to this machine is opened.
 std::string ssh_line() {
-  std::optional<IpAddress> address = outgoing_address();
-  if (!address) return {};
-  std::string host = address->is_v4() ? address->to_string() : fmt::format("[{}]", address->to_string());
-  return fmt::format("To let clients use ssh on this machine, add: --allow tcp://{}:22\n", host);
+  std::optional<GuessedAddress> own = guess_own_address();
+  if (!own) return {};
+  return fmt::format("To let clients use ssh on this machine, add: --allow tcp://{}\n",
+                     Endpoint{own->address, 22}.to_string());
 }
 
 }  // namespace

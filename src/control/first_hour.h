@@ -11,11 +11,14 @@
 
 namespace slipgate {
 
-// The address from which this machine reaches the Internet, IPv4 before IPv6; none without a route.
-std::optional<IpAddress> outgoing_address();
-// Only reachable in its own network: private (RFC 1918), shared by a provider (RFC 6598), unique local (RFC 4193), or
-// link-local. Then clients elsewhere need the router's address, and its help.
-bool is_private(const IpAddress &address);
+struct GuessedAddress {
+  IpAddress address;
+  bool is_public =
+      false;  // no: only its own network reaches it; clients elsewhere need the router's address, and its help
+};
+
+// The best guess at an address that clients reach this machine by; none without a route.
+std::optional<GuessedAddress> guess_own_address();
 
 // The first port from `first` on that no UDP socket of this machine has, in either family; `first` itself when none is
 // free.
