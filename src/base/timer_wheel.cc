@@ -5,9 +5,9 @@
 
 namespace slipgate {
 
-// Level L holds the timers whose tick differs from the current one first in its L-th group of six bits: level 0 the next
-// 64 ticks one slot each, level 1 the next 64 x 64, and so on. When the current tick enters a slot of a higher level, that
-// slot's timers are placed again, one level or more lower.
+// Level L holds the timers whose tick differs from the current one first in its L-th group of six bits: level 0 the
+// next 64 ticks one slot each, level 1 the next 64 x 64, and so on. When the current tick enters a slot of a higher
+// level, that slot's timers are placed again, one level or more lower.
 
 void Timer::cancel() {
   if (armed()) wheel_->unlink(*this);
@@ -85,7 +85,8 @@ void TimerWheel::advance(Time now) {
     Timer *due = slots_[0][slot];
     slots_[0][slot] = nullptr;
     occupied_[0] &= ~(uint64_t{1} << slot);
-    // What a callback arms for now or earlier belongs to the next tick: one that re-arms itself for ever cannot hold us here.
+    // What a callback arms for now or earlier belongs to the next tick: one that re-arms itself for ever cannot hold us
+    // here.
     tick_++;
     if (due) due->previous_ = &due;
     while (due) {
@@ -93,32 +94,32 @@ void TimerWheel::advance(Time now) {
       unlink(timer);
       timer.target_.on_timer(timer, now_);
     }
-    // Skip ticks that hold nothing: up to the next occupied slot, or the end of this group of 64.
-    uint64_t next = tick_;
-    if (next & (kSlots - 1)) {
-      uint64_t ahead = occupied_[0] >> (next & (kSlots - 1));
-      next = ahead ? next + std::countr_zero(ahead) : (next | (kSlots - 1)) + 1;
-    }
-    tick_ = std::min(next, target + 1);
+    tick_ = std::min(next_tick(), target + 1);
   }
+}
+
+// The first tick, from tick_ on, at which there is a slot to visit: its timers fire, or move down.
+uint64_t TimerWheel::next_tick() const {
+  uint64_t first = ~uint64_t{0};
+  for (int level = 0; level < kLevels; level++) {
+    uint64_t group = tick_ >> (kBits * level);
+    // A higher level's slot that the tick stands inside of was emptied on entry; one that it stands before was not, and
+    // may hold timers that are due earlier than those of the levels below.
+    bool entered = (tick_ & ((uint64_t{1} << (kBits * level)) - 1)) != 0;
+    if (entered) group++;
+    // The slots from there on, and round: behind it only the top level has any, placed past its wrap.
+    uint64_t ahead = std::rotr(occupied_[level], static_cast<int>(group & (kSlots - 1)));
+    if (ahead == 0) continue;
+    first = std::min(first, (group + std::countr_zero(ahead)) << (kBits * level));
+  }
+  return first;
 }
 
 Time TimerWheel::next_deadline() const {
   if (armed_ == 0) return kNever;
-  for (int level = 0; level < kLevels; level++) {
-    int current = static_cast<int>(tick_ >> (kBits * level)) & (kSlots - 1);
-    // A higher level's slot that the tick stands inside of was emptied on entry; one that it stands before was not.
-    uint64_t ahead = occupied_[level] & (~uint64_t{0} << current);
-    bool entered = (tick_ & ((uint64_t{1} << (kBits * level)) - 1)) != 0;
-    if (entered) ahead &= ~(uint64_t{1} << current);
-    if (ahead) {
-      uint64_t base = tick_ >> (kBits * level) & ~uint64_t{kSlots - 1};
-      uint64_t tick = (base + std::countr_zero(ahead)) << (kBits * level);
-      return Time(kTick * static_cast<int64_t>(std::max(tick, tick_)));
-    }
-  }
-  // Only behind the horizon's wrap.
-  return Time(kTick * static_cast<int64_t>(tick_ + 1));
+  uint64_t tick = next_tick();
+  bool representable = tick <= static_cast<uint64_t>(kNever.time_since_epoch().count() / kTick.count());
+  return representable ? Time(kTick * static_cast<int64_t>(tick)) : kNever;
 }
 
 }  // namespace slipgate

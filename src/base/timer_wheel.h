@@ -1,5 +1,5 @@
-// A hierarchical timing wheel (Varghese and Lauck 1987): arm, cancel and expire in constant time, whatever the number of
-// timers. Only what is due is touched. It knows no clock: the owner says what time it is.
+// A hierarchical timing wheel (Varghese and Lauck 1987): arm, cancel and expire in constant time, whatever the number
+// of timers. Only what is due is touched. It knows no clock: the owner says what time it is.
 //
 // Lives on one shard. A Timer cancels itself when it is destroyed; it must not outlive its wheel.
 #pragma once
@@ -71,6 +71,7 @@ class TimerWheel {
 
   void place(Timer &timer);
   void unlink(Timer &timer);
+  uint64_t next_tick() const;
   static uint64_t tick_of(Time time);  // rounded up
 
   Time now_;
