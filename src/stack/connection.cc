@@ -369,10 +369,10 @@ Peeked Connection::peek(size_t most) {
     size_t count = received_.peek(most, *pieces_);
     result.pieces = std::span(pieces_->data(), count);
     for (const iovec &piece : result.pieces) result.size += piece.iov_len;
-  } else if (peer_finished_) {
-    result.end = true;
-  } else {
+  } else if (error_ != 0) {
     result.error = error_;
+  } else {
+    result.end = peer_finished_;
   }
   return result;
 }
