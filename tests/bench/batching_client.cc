@@ -105,7 +105,7 @@ class Node {
  private:
   static StackConfig stack_config() {
     StackConfig config;
-    random_bytes({reinterpret_cast<uint8_t *>(config.secret), sizeof(config.secret)});
+    fill_random({reinterpret_cast<uint8_t *>(config.secret), sizeof(config.secret)});
     return config;
   }
 

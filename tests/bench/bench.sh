@@ -3,8 +3,8 @@
 #
 #   one: wireguard-go, or batching_client ──── slipgate ──── iperf3, echo on 203.0.113.2
 set -eu
-bytes=600M trips=10000 short=3000 flows=10000
-if [ "${1:-}" = --smoke ]; then bytes=20M trips=200 short=100 flows=500; fi
+bytes=600M batching_bytes=1000000000 trips=10000 short=3000 flows=10000
+if [ "${1:-}" = --smoke ]; then bytes=20M batching_bytes=20000000 trips=200 short=100 flows=500; fi
 . "$(dirname "$0")/../support/harness.sh"
 measure() { in_client "$1" python3 "$here/../bench/measure.py" "${pid[gateway]}" "${@:2}"; }
 
@@ -18,12 +18,12 @@ wait_for 5 in_client one ping -n -c 1 -W 1 10.7.0.1
 
 measure one stream "wireguard-go" up 203.0.113.2 $bytes
 measure one stream "wireguard-go" down 203.0.113.2 $bytes
-if [ -x "$(dirname "$PROGRAM")/batching_client" ]; then
-  client_program="$(dirname "$PROGRAM")/batching_client" client two
-  wait_for 5 in_client two ping -n -c 1 -W 1 10.7.0.1
-  measure two stream "batching    " up 203.0.113.2 $bytes
-  measure two stream "batching    " down 203.0.113.2 $bytes
-fi
+for direction in up down; do
+  case $direction in up) port=7006 ;; down) port=7007 ;; esac
+  in_wan python3 "$here/../bench/measure.py" "${pid[gateway]}" batching "$(dirname "$PROGRAM_AS_BUILT")/batching_client" $direction \
+    $batching_bytes --private-key "$KEY_two" --peer-key "$PUBLIC_gateway" --endpoint 198.51.100.1:51820 --address 10.7.0.3 \
+    --connect 203.0.113.2:$port
+done
 measure one round-trip 203.0.113.2 $trips
 measure one connections 203.0.113.2 $short
 

@@ -2,6 +2,7 @@
 """What a gateway costs while its clients do something; run in a client's namespace: measure.py PID WHAT ARGUMENT...
 
     stream LABEL DIRECTION HOST BYTES    CPU seconds of PID per GB, one iperf3 stream; DIRECTION up or down
+    batching PROGRAM DIRECTION BYTES...  the same with tests/bench/batching_client, its options behind BYTES
     round-trip HOST COUNT                median of 64-byte echoes, and CPU per round trip
     connections HOST COUNT               CPU per short connection (connect, 64 bytes there and back, close), one at a time
 """
@@ -37,6 +38,15 @@ def stream(pid, label, direction, host, size):
     print(f'{label}, 1 stream {direction:4}  {cost:6.2f} CPU s/GB   {received["bits_per_second"] / 1e6:6.0f} Mbit/s')
 
 
+def batching(pid, program, direction, size, *options):
+    before = cpu_seconds(pid)
+    run = subprocess.run([program, '--mode', direction, '--count', size, *options], stdout=subprocess.PIPE, text=True, timeout=300,
+                         check=True)
+    _, amount, _, _, took = run.stdout.split()
+    cost = (cpu_seconds(pid) - before) / (int(amount) / 1e9)
+    print(f'batching,     1 stream {direction:4}  {cost:6.2f} CPU s/GB   {int(amount) * 8e-6 / float(took):6.0f} Mbit/s')
+
+
 def round_trip(pid, host, count):
     with peer.connect(host, 7000) as sock:
         peer.round_trips(sock, 50)
@@ -61,4 +71,4 @@ def connections(pid, host, count):
 
 
 if __name__ == '__main__':
-    {'stream': stream, 'round-trip': round_trip, 'connections': connections}[sys.argv[2]](sys.argv[1], *sys.argv[3:])
+    {'stream': stream, 'batching': batching, 'round-trip': round_trip, 'connections': connections}[sys.argv[2]](sys.argv[1], *sys.argv[3:])

@@ -28,6 +28,7 @@
 set -eEuo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PROGRAM=${SLIPGATE:-$(cd "$here/../.." && pwd)/build/release/bin/slipgate}
+PROGRAM_AS_BUILT=$PROGRAM
 peer_tool=$here/peer.py
 test_name=$(basename "$0")
 export PATH=$PATH:/usr/sbin:/sbin PYTHONDONTWRITEBYTECODE=1
@@ -269,7 +270,7 @@ client() {
   local endpoint=198.51.100.1:51820
   [ "$family" = 4 ] || endpoint="[2001:db8:100::1]:51820"
   namespace "$name" 10.7.0.1
-  background "$name" in_wan env LOG_LEVEL=verbose "${client_program:-wireguard-go}" -f "$device"
+  background "$name" in_wan env LOG_LEVEL=verbose wireguard-go -f "$device"
   wait_for 10 test -S "/var/run/wireguard/$device.sock"
   {
     printf '[Interface]\nPrivateKey = %s\n[Peer]\nPublicKey = %s\n' "${!key}" "$PUBLIC_gateway"

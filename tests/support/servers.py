@@ -10,6 +10,8 @@ TCP
     7003  accepts and never reads
     7004  resets the connection at the first byte
     7005  closes the connection after the client's end, without a byte (short connections)
+    7006  reads to the end, keeps nothing, closes
+    7007  sends without end
     8080  HTTP: /hello, /received (JSON list of {"port", "bytes", "sha256"} of finished connections), /address, /bytes/N
 UDP
     7010, 7011  answer each datagram with the address and port that it came from
@@ -162,6 +164,25 @@ async def only_close(reader, writer):
     writer.close()
 
 
+async def sink(reader, writer):
+    try:
+        while await reader.read(1 << 20):
+            pass
+    except OSError:
+        pass
+    writer.close()
+
+
+async def source(reader, writer):
+    block = b'x' * (1 << 20)
+    try:
+        while True:
+            writer.write(block)
+            await writer.drain()
+    except OSError:
+        writer.close()
+
+
 async def http(reader, writer):
     try:
         while line := await reader.readline():
@@ -196,12 +217,12 @@ def datagram_socket(port):
 async def main():
     loop = asyncio.get_running_loop()
     tcp = {53: dns_tcp, 7000: echo, 7001: half_close_first, 7002: exchange, 7003: never_read, 7004: reset, 7005: only_close,
-           8080: http}
+           7006: sink, 7007: source, 8080: http}
     for port, serve in tcp.items():
         sock = socket.create_server(('::', port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
         if serve is never_read:  # little room, so that the sender notices soon
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        await asyncio.start_server(serve, sock=sock)
+        await asyncio.start_server(serve, sock=sock, limit=1 << 20)
     def tell(data, source):
         return f"{source[0]} {source[1]}".replace("::ffff:", "").encode()
 
