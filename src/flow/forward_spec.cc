@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <vector>
+
+#include "flow/words.h"
 
 namespace slipgate {
 namespace {
@@ -27,13 +28,6 @@ constexpr std::array<Scheme, 5> kSchemes{{{"tcp", Forward::Transport::tcp},
                                           {"udprpc", Forward::Transport::udp_rpc},
                                           {"tcppp", Forward::Transport::tcp_proxy_v1},
                                           {"udpspp", Forward::Transport::udp_spp}}};
-
-std::optional<uint16_t> parse_port(std::string_view text) {
-  uint16_t port = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return port;
-}
 
 // Splits at colons outside brackets, which may be nested; nothing when they do not match.
 std::optional<std::vector<std::string_view>> split(std::string_view text) {
@@ -56,18 +50,6 @@ std::optional<std::vector<std::string_view>> split(std::string_view text) {
 std::string_view without_brackets(std::string_view part) {
   while (part.size() >= 2 && part.front() == '[' && part.back() == ']') part = part.substr(1, part.size() - 2);
   return part;
-}
-
-// A literal, or a name that a resolver may be asked for.
-bool is_host(std::string_view text) {
-  if (IpAddress::parse(text)) return true;
-  bool letter = false;
-  for (char c : text) {
-    bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (!is_letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != '.') return false;
-    letter = letter || is_letter;
-  }
-  return letter && text.size() <= 253;
 }
 
 }  // namespace
@@ -124,7 +106,8 @@ Result<Forward> parse_forward(std::string_view spec, Forward::Direction directio
   forward.listen.port = *listen_port;
 
   forward.target = host.empty() ? (v6 ? defaults.target_v6 : defaults.target_v4) : std::string(host);
-  if (!host.empty() && !is_host(host)) return bad(spec, fmt::format("\"{}\" is neither an address nor a name", host));
+  if (!host.empty() && !host_literal && !is_host_name(host))
+    return bad(spec, fmt::format("\"{}\" is neither an address nor a name", host));
   std::optional<uint16_t> target_port = host_port.empty() ? 0 : parse_port(host_port);
   if (!target_port) return bad(spec, fmt::format("\"{}\" is not a port (0-65535)", host_port));
   forward.target_port = *target_port;

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
+
+#include "flow/words.h"
 
 namespace slipgate {
 namespace {
@@ -139,32 +140,6 @@ constexpr std::string_view kGrammar =
 
 Error bad_rule(std::string_view rule, std::string_view problem) {
   return {0, fmt::format("rule \"{}\": {}; {}", rule, problem, kGrammar)};
-}
-
-std::optional<uint16_t> parse_port(std::string_view text) {
-  uint16_t port = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return port;
-}
-
-// RFC 1123 section 2.1, and underscores, which people use. A name of digits and dots is a mistyped address.
-bool is_host_name(std::string_view text) {
-  if (text.empty() || text.size() > 253) return false;
-  bool letter = false;
-  size_t label = 0;
-  for (char c : text) {
-    if (c == '.') {
-      if (label == 0) return false;
-      label = 0;
-      continue;
-    }
-    bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (!is_letter && !(c >= '0' && c <= '9') && c != '-' && c != '_') return false;
-    letter = letter || is_letter;
-    if (++label > 63) return false;
-  }
-  return letter;
 }
 
 Result<PolicyRule> parse_rule(std::string_view text, std::optional<Protocol> unnamed) {

@@ -37,7 +37,7 @@ bool Router::listens(const Forward &forward, const FlowKey &key) const {
   if (forward.direction != Forward::Direction::remote || protocol_of(forward.transport) != key.protocol) return false;
   if (forward.listen.port != key.outside.port) return false;
   if (forward.listen.address == key.outside.address) return true;
-  bool same_family = forward.listen.address.is_v4() == key.is_v4();
+  bool same_family = forward.listen.address.is_v4() == key.outside.address.is_v4();
   return forward.listen.address.is_unspecified() && same_family && is_own(key.outside.address);
 }
 
