@@ -16,6 +16,7 @@ struct Counters {
   uint64_t datagrams_received = 0, receive_calls = 0;  // on the link's socket
   uint64_t datagrams_sent = 0, send_calls = 0;
   uint64_t handshakes = 0;
+  uint64_t tcp_segments = 0, tcp_segments_merged = 0;  // from inside; merged: handled with the one before
   uint64_t tcp_flows_opened = 0, udp_flows_opened = 0, echo_flows_opened = 0;
   uint64_t dns_queries = 0;
 

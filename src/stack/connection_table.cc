@@ -71,6 +71,13 @@ void ConnectionTable::remove(TcpEntry &entry) {
   if (slots_.size() > kSmallest && size_ * 8 < slots_.size()) resize(slots_.size() / 2);
 }
 
+size_t ConnectionTable::distance(const TcpEntry &entry) const {
+  size_t mask = slots_.size() - 1;
+  size_t steps = 0;
+  while (slots_[(entry.hash + steps) & mask].entry != &entry) steps++;
+  return steps;
+}
+
 TcpEntry *ConnectionTable::any() const {
   for (const Slot &slot : slots_) {
     if (slot.entry) return slot.entry;

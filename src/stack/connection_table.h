@@ -40,6 +40,8 @@ class ConnectionTable {
   void remove(TcpEntry &entry);  // may not be in the table
   size_t size() const { return size_; }
 
+  // How far from its own place an entry of the table lies.
+  size_t distance(const TcpEntry &entry) const;
   // Any entry, null when there is none.
   TcpEntry *any() const;
 

@@ -37,7 +37,11 @@ void Stack::World::input_tcp(LinkPacket &&packet) {
     counters.drop(DropReason::bad_checksum);
     return;
   }
-  if (run_.connection && run_.connection->key == parsed.key && join_run(packet)) return;
+  counters.tcp_segments++;
+  if (run_.connection && run_.connection->key == parsed.key && join_run(packet)) {
+    counters.tcp_segments_merged++;
+    return;
+  }
   finish_run();
   TcpEntry *entry = table.find(parsed.key);
   if (!entry) {

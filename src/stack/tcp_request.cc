@@ -6,6 +6,21 @@
 #include "wire/tcp.h"
 
 namespace slipgate {
+namespace {
+
+// The TCP header that a segment begins with, for lwIP.
+pbuf *header_copy(Bytes segment) {
+  Bytes header = segment.first(view_as<TcpHeader>(segment)->header_length());
+  // lwIP reads a cut-off last option one byte too far before it rejects it.
+  pbuf *copy = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(header.size() + 1), PBUF_RAM);
+  if (!copy) return nullptr;
+  std::memcpy(copy->payload, header.data(), header.size());
+  static_cast<uint8_t *>(copy->payload)[header.size()] = 0;
+  copy->len = copy->tot_len = static_cast<u16_t>(header.size());
+  return copy;
+}
+
+}  // namespace
 
 HeldSyn::HeldSyn(Stack::World &world, const LinkPacket &packet)
     : TcpEntry(Kind::request, packet.parsed.key, packet.packet.client), world_(world) {
@@ -27,14 +42,7 @@ bool HeldSyn::reset_is_acceptable(uint32_t sequence) const {
 }
 
 pbuf *HeldSyn::segment() const {
-  Bytes header = original().subspan(transport_offset_);
-  // lwIP reads a cut-off last option one byte too far before it rejects it.
-  pbuf *segment = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(header.size() + 1), PBUF_RAM);
-  if (!segment) return nullptr;
-  std::memcpy(segment->payload, header.data(), header.size());
-  static_cast<uint8_t *>(segment->payload)[header.size()] = 0;
-  pbuf_realloc(segment, static_cast<u16_t>(header.size()));
-  return segment;
+  return header_copy(original().subspan(transport_offset_));
 }
 
 void HeldSyn::on_timer(Timer &, Time) {
@@ -74,6 +82,8 @@ void Stack::World::hold_syn(const LinkPacket &packet) {
   const uint32_t number = packet.packet.client;
   if (table.size() >= config.max_connections) {  // lesson: tcp-connections-bounded
     counters.drop(DropReason::too_many_flows);
+    size_t offset = packet.parsed.transport_offset;
+    if (pbuf *segment = header_copy(packet.packet.bytes().subspan(offset))) reset_segment(packet.parsed.key, segment);
     return;
   }
   Client &owner = client(number);

@@ -5,6 +5,7 @@
 
 #include "stack/world.h"
 #include "wire/checksum.h"
+#include "wire/ip.h"
 #include "wire/udp.h"
 
 namespace slipgate {
@@ -58,11 +59,13 @@ void Stack::World::input_udp(LinkPacket &&packet) {
 }
 
 bool Stack::World::send_datagram(const FlowKey &key, Bytes payload, const DatagramInfo &info) {
-  size_t most = key.is_v4() ? kMostUdpPayloadV4 : kMostUdpPayloadV6;
-  // lwIP counts header and payload in 16 bits, so IPv6's longest are 8 bytes shorter than could be.
-  if (payload.size() > std::min<size_t>(most, 65535 - 40 - sizeof(UdpHeader)) || key.outside.port == 0) {
+  if (payload.size() > (key.is_v4() ? kMostUdpPayloadV4 : kMostUdpPayloadV6) || key.outside.port == 0) {
     counters.drop(DropReason::message_too_long);
     return false;
+  }
+  // lwIP counts all headers and the payload in 16 bits: IPv6's longest datagrams would not fit.
+  if (!key.is_v4() && payload.size() + sizeof(UdpHeader) + sizeof(Ipv6Header) > 0xffff) {
+    return send_longest_datagram(key, payload, info);
   }
   pbuf_custom custom{};
   custom.custom_free_function = [](pbuf *) {};
@@ -76,6 +79,26 @@ bool Stack::World::send_datagram(const FlowKey &key, Bytes payload, const Datagr
   access_udp_send(datagram, &from, key.outside.port, &to, key.inside.port, info.ttl, info.traffic_class);
   pbuf_free(datagram);
   return !scope.failed();
+}
+
+bool Stack::World::send_longest_datagram(const FlowKey &key, Bytes payload, const DatagramInfo &info) {
+  IpFields fields{.source = key.outside.address,
+                  .destination = key.inside.address,
+                  .protocol = static_cast<uint8_t>(Protocol::udp),
+                  .ttl = info.ttl,
+                  .traffic_class = info.traffic_class,
+                  .dont_fragment = info.dont_fragment};
+  UdpHeader header;
+  header.source_port = key.outside.port;
+  header.destination_port = key.inside.port;
+  header.length = static_cast<uint16_t>(sizeof(UdpHeader) + payload.size());
+  header.checksum = 0;
+  uint16_t sum = add_sums(add_sums(ones_complement_sum(bytes_of(header)), ones_complement_sum(payload)),
+                          pseudo_header_sum(fields.source, fields.destination, fields.protocol, header.length.value()));
+  uint16_t checksum = checksum_of(sum);
+  header.checksum = checksum ? checksum : uint16_t{0xffff};
+  pending();
+  return output.send(fields, bytes_of(header), payload, key.link);
 }
 
 }  // namespace slipgate

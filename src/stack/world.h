@@ -119,6 +119,7 @@ class Stack::World final {
   void input_to_connection(Connection &connection, LinkPacket &&packet);
   void input_no_connection(LinkPacket &&packet);
   void input_to_request(HeldSyn &syn, const LinkPacket &packet);
+  bool send_longest_datagram(const FlowKey &key, Bytes payload, const DatagramInfo &info);
   void icmp_error_from_inside(const LinkPacket &packet, Bytes message);
 
   Reassembly reassembly_;

@@ -160,7 +160,8 @@ TEST_CASE("refused, and reached by nobody") {
 }
 
 TEST_CASE("ten thousand connections cost each what one costs") {
-  Network network({.bits_per_second = 100e9, .queue_bytes = 64 << 20}, {.bits_per_second = 100e9, .queue_bytes = 64 << 20}, 1);
+  Network network({.bits_per_second = 100e9, .queue_bytes = 64 << 20},
+                  {.bits_per_second = 100e9, .queue_bytes = 64 << 20}, 1);
   constexpr int kConnections = 10'000;
   std::vector<std::unique_ptr<Peer>> clients, gateways;
   std::vector<std::unique_ptr<Stack::Connecting>> openings;
@@ -202,7 +203,9 @@ TEST_CASE("datagrams of all sizes come whole, both families") {
     network.gateway.stack.send_datagram(key, payload, info);
   };
   std::vector<uint8_t> back;
-  network.client.on_udp = [&](const FlowKey &, Bytes payload, const DatagramInfo &) { back.assign(payload.begin(), payload.end()); };
+  network.client.on_udp = [&](const FlowKey &, Bytes payload, const DatagramInfo &) {
+    back.assign(payload.begin(), payload.end());
+  };
   for (bool v4 : {true, false}) {
     for (size_t size : {0, 1, 1000, 1392, 1473, 4000, 9000, 60'000, 65'000}) {
       INFO("size " << size << (v4 ? " v4" : " v6"));

@@ -1,0 +1,398 @@
+// Bytes both ways: acknowledgments, windows, merging, what is out of order.
+#include <cerrno>
+
+#include "unit/stack/harness.h"
+
+using namespace slipgate;
+using namespace slipgate::stack_test;
+
+namespace {
+
+struct Watcher final : StreamWatcher {
+  int readable = 0;
+  int writable = 0;
+  void on_readable() override { readable++; }
+  void on_writable() override { writable++; }
+};
+
+}  // namespace
+
+TEST_CASE("data in, one acknowledgment for a batch") {
+  for (bool v4 : {true, false}) {
+    Harness h(v4);
+    h.open();
+    Watcher watcher;
+    h.stream->watch(&watcher);
+    std::vector<Segment> batch;
+    for (int i = 0; i < 10; i++) batch.push_back(h.data(std::string(1000, static_cast<char>('a' + i)), ACK));
+    h.send(batch);
+    CHECK(watcher.readable > 0);
+    Sent ack = h.next();
+    CHECK(ack.tcp().flags == ACK);
+    CHECK(ack.tcp().acknowledgment.value() == h.ours);
+    CHECK(h.quiet());
+    std::string got = h.read();
+    REQUIRE(got.size() == 10'000);
+    for (int i = 0; i < 10; i++) CHECK(got[static_cast<size_t>(i) * 1000] == 'a' + i);
+  }
+}
+
+TEST_CASE("a bad checksum is dropped and counted [tcp-checksum-verified]") {
+  Harness h;
+  h.open();
+  Segment segment = h.data("hello");
+  segment.spoil_checksum = true;
+  h.send(segment);
+  CHECK(h.read().empty());
+  CHECK(h.counters.dropped(DropReason::bad_checksum) == 1);
+  segment.spoil_checksum = false;
+  h.send(segment);
+  CHECK(h.read() == "hello");
+}
+
+TEST_CASE("ten segments before the first acknowledgment [tcp-initial-window-ten]") {
+  Harness h;
+  h.open();
+  std::string text(100'000, 'x');
+  CHECK(h.write(text) > 30'000);
+  std::vector<Sent> sent = h.all();
+  REQUIRE(sent.size() == 10);
+  for (const Sent &one : sent) CHECK(one.payload().size() == 1380);
+  CHECK(h.quiet());
+}
+
+TEST_CASE("segments fit the client's MSS and the link's MTU") {
+  Harness h;
+  h.open({2, 4, 2, 24});  // MSS 536
+  h.write(std::string(3000, 'x'));
+  for (const Sent &one : h.all()) CHECK(one.payload().size() <= 536);
+  Harness small(true, {.mtu = 1000});
+  small.open({2, 4, 5, 180});
+  small.write(std::string(3000, 'x'));
+  std::vector<Sent> sent = small.all();
+  CHECK(sent.size() == 4);
+  for (const Sent &one : sent) CHECK(one.packet.size() <= 1000);
+}
+
+TEST_CASE("a small write leaves at once, behind unacknowledged ones too") {
+  Harness h;
+  h.open();
+  h.write("one");
+  Sent first = h.next();
+  CHECK(first.payload() == "one");
+  CHECK((first.tcp().flags & PSH));
+  h.write("two");
+  CHECK(h.next().payload() == "two");
+}
+
+TEST_CASE("writes are bounded by the buffer, and the writer is told when there is room") {
+  Harness h;
+  h.open();
+  Watcher watcher;
+  h.stream->watch(&watcher);
+  std::string block(16'384, 'x');
+  size_t total = 0;
+  while (size_t count = h.write(block)) total += count;
+  CHECK(total >= 64 * 1024);
+  CHECK(total <= StackConfig().tcp_buffer_size);
+  CHECK(h.stream->writable() == 0);
+  for (int turn = 0; turn < 20; turn++) {
+    for (const Sent &one : h.all()) h.theirs = one.tcp().sequence + static_cast<uint32_t>(one.payload().size());
+    h.send({.sequence = h.ours, .acknowledgment = h.theirs});
+  }
+  CHECK(watcher.writable > 0);
+  CHECK(h.stream->writable() > 0);
+}
+
+TEST_CASE("bytes that nobody reads close the window and are not lost [tcp-unread-bytes-withhold-window]") {
+  Harness h;
+  h.open();
+  size_t sent_bytes = 0;
+  for (int i = 0; i < 100; i++) {
+    h.send(h.data(std::string(1000, 'x')));
+    std::vector<Sent> answers = h.all();
+    REQUIRE_FALSE(answers.empty());
+    const TcpHeader &ack = answers.back().tcp();
+    uint32_t edge = ack.acknowledgment + (uint32_t{ack.window} << 7);
+    CHECK(edge - 1001 <= 65'535 + 127);  // does not grow while nothing is read
+    if (ack.acknowledgment.value() != h.ours) break;
+    sent_bytes += 1000;
+  }
+  CHECK(sent_bytes >= 60'000);
+  CHECK(sent_bytes <= 66'000);
+  CHECK(h.read().size() >= sent_bytes);
+  // Reading opens it again, and says so unasked.
+  Sent update = h.next();
+  CHECK(update.tcp().flags == ACK);
+  CHECK((uint32_t{update.tcp().window} << 7) >= 60'000);
+}
+
+TEST_CASE("the receive window grows for a fast reader, up to the buffer size") {
+  StackConfig config;
+  config.tcp_buffer_size = 1 << 20;
+  Harness h(true, config);
+  h.open();
+  uint32_t window = 0;
+  for (int i = 0; i < 3000; i++) {
+    h.send(h.data(std::string(1380, 'x')));
+    h.read();
+    for (const Sent &one : h.all()) window = uint32_t{one.tcp().window} << 7;
+    if (i % 10 == 0) h.pass(milliseconds(1));
+  }
+  CHECK(window > 900'000);
+  CHECK(window <= 1 << 20);
+}
+
+TEST_CASE("without window scaling the window stays within 65535") {
+  Harness h;
+  h.open({2, 4, 5, 100});
+  for (int i = 0; i < 500; i++) {
+    h.send(h.data(std::string(1380, 'x')));
+    h.read();
+  }
+  for (const Sent &one : h.all()) CHECK(one.tcp().acknowledgment.value() <= h.ours);
+  h.send(h.data("end"));
+  CHECK(h.read() == "end");
+}
+
+TEST_CASE("out of order, then whole; SACK says what is there") {
+  Harness h;
+  h.open();
+  Segment a = h.data("aaaa"), b = h.data("bbbb"), c = h.data("cccc");
+  h.send(b);
+  Sent first = h.next();
+  CHECK(first.tcp().acknowledgment.value() == a.sequence);
+  REQUIRE(first.options().sack().size() == 1);
+  CHECK(first.options().sack()[0] == SackBlock{b.sequence, c.sequence});
+  h.send(c);
+  CHECK(h.next().options().sack()[0] == SackBlock{b.sequence, h.ours});
+  CHECK(h.read().empty());
+  h.send(a);
+  CHECK(h.read() == "aaaabbbbcccc");
+  CHECK(h.next().tcp().acknowledgment.value() == h.ours);
+}
+
+TEST_CASE("out-of-order data of one flow is bounded [tcp-out-of-order-bounded]") {
+  Harness h;
+  h.open();
+  // Holes everywhere: the window is the bound, and what is beyond it is not kept.
+  size_t before = h.input_pool.alive();
+  for (uint32_t i = 0; i < 5000; i++) {
+    h.send({.sequence = h.ours + 100 + i * 200, .acknowledgment = h.theirs, .payload = std::string(100, 'x')});
+    h.all();
+  }
+  CHECK(h.input_pool.alive() - before <= 700);
+  h.send({.flags = RST, .sequence = h.ours});
+  CHECK(h.input_pool.alive() == before);
+}
+
+TEST_CASE("a small segment does not hold a large buffer past the turn [tcp-held-small-copied]") {
+  Harness h;
+  h.open();
+  BufferPool large(65536, 64, 0);
+  auto in_large = [&](const Segment &segment) {
+    Packet small = h.make(segment);
+    Packet packet = large.allocate(small.size());
+    std::copy(small.data(), small.data() + small.size(), packet.data());
+    packet.client = 1;
+    h.input(std::move(packet));
+  };
+  in_large(h.data("tiny"));
+  CHECK(large.alive() == 1);
+  h.stack.flush();
+  CHECK(large.alive() == 0);
+  // Out of order, too.
+  Segment hole = h.data("hole");
+  in_large(h.data("behind it"));
+  CHECK(large.alive() == 1);
+  h.stack.flush();
+  CHECK(large.alive() == 0);
+  in_large(hole);
+  h.stack.flush();
+  CHECK(h.read() == "tinyholebehind it");
+}
+
+TEST_CASE("a keepalive probe of an old sequence number is answered [tcp-keepalive-answered]") {
+  Harness h;
+  h.open();
+  h.send(h.data("x"));
+  h.read();
+  h.all();
+  h.send({.sequence = h.ours - 1, .acknowledgment = h.theirs});
+  CHECK(h.next().tcp().acknowledgment.value() == h.ours);
+  h.send({.sequence = h.ours - 1, .acknowledgment = h.theirs, .payload = "x"});
+  CHECK(h.next().tcp().acknowledgment.value() == h.ours);
+  CHECK(h.read().empty());
+}
+
+TEST_CASE("the urgent pointer is not followed [tcp-urgent-pointer-ignored]") {
+  Harness h;
+  h.open();
+  Segment segment = h.data("urgent", ACK | PSH | URG);
+  for (int pointer : {3, 6, 7, 60'000, 65'535}) {
+    segment.urgent = static_cast<uint16_t>(pointer);
+    h.send(segment);
+    CHECK(h.read() == "urgent");
+    segment.sequence = h.ours;
+    h.ours += 6;
+  }
+}
+
+TEST_CASE("SACK blocks that lie change nothing [tcp-sack-lies]") {
+  Harness h;
+  h.open();
+  h.write(std::string(5 * 1380, 'x'));
+  std::vector<Sent> sent = h.all();
+  REQUIRE(sent.size() == 5);
+  auto number = [](std::vector<uint8_t> &to, uint32_t value) {
+    for (int shift = 24; shift >= 0; shift -= 8) to.push_back(static_cast<uint8_t>(value >> shift));
+  };
+  uint32_t lies[][2] = {{h.theirs + 100'000, h.theirs + 200'000},
+                        {h.theirs - 5000, h.theirs - 1000},
+                        {h.theirs + 2000, h.theirs + 1000},
+                        {0, 0xffffffff},
+                        {h.theirs, h.theirs + 5 * 1380}};
+  for (auto &lie : lies) {
+    std::vector<uint8_t> options{1, 1, 5, 10};
+    number(options, lie[0]);
+    number(options, lie[1]);
+    h.send({.sequence = h.ours, .acknowledgment = h.theirs, .options = options});
+  }
+  h.all();
+  // Everything is still delivered: unacknowledged bytes are sent again in the end.
+  h.pass(seconds(10));
+  CHECK_FALSE(h.all().empty());
+  h.send({.sequence = h.ours, .acknowledgment = h.theirs + 5 * 1380});
+  h.pass(seconds(10));
+  CHECK(h.quiet());
+}
+
+TEST_CASE("an acknowledgment of what was never sent is answered, not believed") {
+  Harness h;
+  h.open();
+  h.write("hello");
+  h.all();
+  h.send({.sequence = h.ours, .acknowledgment = h.theirs + 100'000});
+  CHECK(h.next().tcp().acknowledgment.value() == h.ours);
+  h.pass(seconds(5));
+  CHECK_FALSE(h.all().empty());  // still waits for the real one
+}
+
+TEST_CASE("a window that shrinks to nothing is probed, and sending goes on when it opens [tcp-window-shrinks]") {
+  Harness h;
+  h.open();
+  h.write(std::string(3000, 'x'));
+  h.all();
+  h.send({.sequence = h.ours, .acknowledgment = h.theirs + 3000, .window = 0});
+  h.theirs += 3000;
+  h.write("behind a closed window");
+  CHECK(h.quiet());
+  h.pass(seconds(20));
+  std::vector<Sent> probes = h.all();
+  CHECK(probes.size() >= 3);
+  CHECK(probes.size() < 40);
+  for (const Sent &probe : probes) CHECK(probe.payload().size() <= 1);
+  h.send({.sequence = h.ours, .acknowledgment = h.theirs, .window = 65535});
+  CHECK(h.next().payload() == "behind a closed window");
+}
+
+TEST_CASE("what nobody acknowledges is sent again, ever more slowly, and fails in the end") {
+  Harness h;
+  h.open();
+  h.write("hello");
+  h.all();
+  h.pass(seconds(3));
+  std::vector<Sent> early = h.all();
+  REQUIRE(early.size() >= 1);
+  CHECK(early.size() <= 8);
+  for (const Sent &one : early) CHECK(one.payload() == "hello");
+  h.pass(minutes(60));
+  CHECK(h.all().size() < 20);
+  CHECK(h.stream->peek(1).error == ETIMEDOUT);
+  CHECK(h.write_error() == ETIMEDOUT);
+  CHECK(h.stack.connections() == 0);
+}
+
+TEST_CASE("buffers that are exhausted delay, they do not lose") {
+  Harness h;
+  h.open();
+  h.output_exhausted = true;
+  h.write("hello");
+  h.send(h.data("data"));
+  CHECK(h.quiet());
+  CHECK(h.counters.dropped(DropReason::buffers_exhausted) > 0);
+  h.output_exhausted = false;
+  h.pass(seconds(2));
+  std::vector<Sent> sent = h.all();
+  REQUIRE_FALSE(sent.empty());
+  CHECK(sent.front().payload() == "hello");
+  CHECK(sent.front().tcp().acknowledgment.value() == h.ours);
+}
+
+TEST_CASE(
+    "runs are merged only where nobody can tell [gro-push-ends-a-run] [gro-no-fin] [gro-no-ip-options] "
+    "[gro-same-ttl-and-tos]") {
+  auto run = [](auto change) {
+    Harness h;
+    h.open();
+    std::vector<Segment> batch;
+    for (int i = 0; i < 6; i++) batch.push_back(h.data(std::string(100, static_cast<char>('a' + i)), ACK));
+    change(h, batch);
+    h.counters.tcp_segments = h.counters.tcp_segments_merged = 0;
+    h.send(batch);
+    std::string all;
+    for (const Segment &segment : batch) all += segment.payload;
+    CHECK(h.read() == all);
+    return h.counters.tcp_segments - h.counters.tcp_segments_merged;  // what lwIP was given
+  };
+  CHECK(run([](Harness &, auto &) {}) == 1);
+  CHECK(run([](Harness &, auto &batch) { batch[2].flags = ACK | PSH; }) == 2);
+  CHECK(run([](Harness &, auto &batch) { batch[5].flags = ACK | FIN; }) == 2);
+  CHECK(run([](Harness &, auto &batch) { batch[2].flags = ACK | URG; }) == 3);
+  CHECK(run([](Harness &, auto &batch) { batch[3].ttl = 63; }) == 3);
+  CHECK(run([](Harness &, auto &batch) { batch[3].traffic_class = 3; }) == 3);
+  CHECK(run([](Harness &, auto &batch) { batch[3].ip_options = {1, 1, 1, 1}; }) == 3);
+  CHECK(run([](Harness &, auto &batch) { batch[3].options = {1, 1, 1, 1}; }) == 3);
+  CHECK(run([](Harness &h, auto &batch) {
+          batch[3].payload = batch[3].payload + "more";  // longer than the first: a new run
+          batch[4].sequence += 4;
+          batch[5].sequence += 4;
+          h.ours += 4;
+        }) >= 2);
+}
+
+TEST_CASE("a merged run carries the newest acknowledgment and window") {
+  Harness h;
+  h.open();
+  h.write("hello");
+  h.all();
+  Segment a = h.data("aaaa", ACK), b = h.data("bbbb", ACK);
+  b.acknowledgment = h.theirs + 5;
+  b.window = 1234;
+  h.send({a, b});
+  h.theirs += 5;
+  h.pass(seconds(10));
+  CHECK(h.all().size() == 1);  // the acknowledgment of both; "hello" is not sent again
+  CHECK(h.read() == "aaaabbbb");
+}
+
+TEST_CASE("two flows in one batch stay apart") {
+  Harness h;
+  h.open();
+  StreamPtr first = std::move(h.stream);
+  FlowKey first_key = h.key;
+  uint32_t first_ours = h.ours, first_theirs = h.theirs;
+  h.key.inside.port = 41000;
+  h.open();
+  std::vector<Packet> batch;
+  for (int i = 0; i < 4; i++) {
+    batch.push_back(h.make(
+        first_key,
+        {.sequence = first_ours + static_cast<uint32_t>(i) * 5, .acknowledgment = first_theirs, .payload = "first"}));
+    batch.push_back(h.make(h.data("other", ACK)));
+  }
+  h.input(std::move(batch));
+  CHECK(h.read() == "otherotherotherother");
+  h.stream = std::move(first);
+  CHECK(h.read() == "firstfirstfirstfirst");
+}
