@@ -26,6 +26,7 @@ struct FlowStatus {
 struct GatewayStatus {
   std::string name;
   Endpoint listen;                                // of the WireGuard socket, with the port it really has
+  wireguard::PublicKey public_key{};
   Time started;
   size_t flows = 0, connections = 0;
   bool ping_sockets = true;

@@ -1,0 +1,67 @@
+// What the services of one shard share, and what a flow's coroutine holds while it runs.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "base/address.h"
+#include "flow/flow_table.h"
+#include "flow/route.h"
+#include "host/udp.h"
+#include "io/loop.h"
+#include "shard/shard.h"
+
+namespace slipgate {
+
+namespace dns {
+class Server;
+class Resolver;
+}  // namespace dns
+
+struct Context {
+  Loop &loop;
+  Shard &shard;
+  FlowTable &flows;
+  const Router &router;
+  dns::Server &dns;
+  dns::Resolver &resolver;
+  const FlowLimits &limits;
+  const HostDatagramPort::Options &source;  // local addresses of outgoing host sockets
+  bool draining = false;  // no new flows
+
+  Counters &counters() const { return shard.counters(); }
+  Stack &stack() const { return shard.stack(); }
+  std::optional<IpAddress> source_for(const IpAddress &destination) const {
+    return destination.is_v4() ? source.source_ipv4 : source.source_ipv6;
+  }
+};
+
+// An admitted flow, closed when its holder goes.
+class FlowHandle {
+ public:
+  FlowHandle() = default;
+  FlowHandle(FlowTable &table, Flow &flow) : table_(&table), flow_(&flow) {}
+  FlowHandle(FlowHandle &&other) noexcept : table_(other.table_), flow_(std::exchange(other.flow_, nullptr)) {}
+  FlowHandle &operator=(FlowHandle &&other) noexcept {
+    if (this != &other) {
+      reset();
+      table_ = other.table_;
+      flow_ = std::exchange(other.flow_, nullptr);
+    }
+    return *this;
+  }
+  ~FlowHandle() { reset(); }
+
+  explicit operator bool() const { return flow_ != nullptr; }
+  Flow *operator->() const { return flow_; }
+  Flow &operator*() const { return *flow_; }
+  void reset() {
+    if (flow_) table_->close(*std::exchange(flow_, nullptr));
+  }
+
+ private:
+  FlowTable *table_ = nullptr;
+  Flow *flow_ = nullptr;
+};
+
+}  // namespace slipgate

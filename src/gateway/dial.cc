@@ -1,0 +1,46 @@
+#include "gateway/dial.h"
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <cerrno>
+#include <utility>
+
+#include "dns/resolver.h"
+#include "dns/serve_stream.h"
+#include "io/stream_pair.h"
+
+namespace slipgate {
+
+Task<Result<StreamPtr, DialError>> Dialer::dial(Target target, uint32_t client) {
+  if (auto *host = std::get_if<target::HostTcp>(&target)) co_return co_await dial_host(host->endpoint);
+  if (auto *forward = std::get_if<target::RemoteForward>(&target)) co_return co_await dial_forward(forward->index);
+  if (std::holds_alternative<target::Dns>(target)) co_return dial_dns(client);
+  co_return DialError{.code = ECONNREFUSED};
+}
+
+Task<Result<StreamPtr, DialError>> Dialer::dial_host(Endpoint endpoint) {
+  return dial_tcp(context_.loop, endpoint, {.source = context_.source_for(endpoint.address)});
+}
+
+// A forward's target is the operator's word: no policy, and the addresses of a name are tried in turn.
+Task<Result<StreamPtr, DialError>> Dialer::dial_forward(size_t index) {
+  const std::string name = forwards_[index].target;
+  const uint16_t port = forwards_[index].target_port ? forwards_[index].target_port : forwards_[index].listen.port;
+  Result<std::vector<IpAddress>> addresses = co_await context_.resolver.resolve(name);
+  if (!addresses) co_return DialError{.code = EHOSTUNREACH};
+  Result<StreamPtr, DialError> outside = DialError{.code = EHOSTUNREACH};
+  for (const IpAddress &address : *addresses) {
+    outside = co_await dial_tcp(context_.loop, Endpoint{address, port});
+    if (outside || outside.error().code == ECANCELED) break;
+  }
+  co_return outside;
+}
+
+StreamPtr Dialer::dial_dns(uint32_t client) {
+  auto [ours, theirs] = make_stream_pair(context_.loop);
+  asio::co_spawn(context_.loop.context(), dns::serve_stream(context_.loop, context_.dns, std::move(ours), client),
+                 asio::detached);
+  return std::move(theirs);
+}
+
+}  // namespace slipgate

@@ -1,0 +1,31 @@
+// Target to stream: the host's network, or a service of our own that is one end of a stream pair.
+//
+// Lives on one shard.
+#pragma once
+
+#include <vector>
+
+#include "flow/target.h"
+#include "gateway/context.h"
+#include "host/tcp.h"
+
+namespace slipgate {
+
+class Dialer {
+ public:
+  // `forwards`: what target::RemoteForward counts in.
+  Dialer(Context &context, const std::vector<Forward> &forwards) : context_(context), forwards_(forwards) {}
+
+  // The outside of a TCP flow that `client` opened. Cancelled with its task.
+  Task<Result<StreamPtr, DialError>> dial(Target target, uint32_t client);
+
+ private:
+  Task<Result<StreamPtr, DialError>> dial_host(Endpoint endpoint);
+  Task<Result<StreamPtr, DialError>> dial_forward(size_t index);
+  StreamPtr dial_dns(uint32_t client);
+
+  Context &context_;
+  const std::vector<Forward> &forwards_;
+};
+
+}  // namespace slipgate

@@ -1,0 +1,311 @@
+#include "gateway/gateway.h"
+
+#include <algorithm>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <utility>
+
+#include "base/log.h"
+#include "crypto/random.h"
+#include "dns/resolver.h"
+#include "dns/server.h"
+#include "flow/policy.h"
+#include "flow/route.h"
+#include "gateway/context.h"
+#include "gateway/dial.h"
+#include "gateway/serve_forward.h"
+#include "gateway/serve_icmp.h"
+#include "gateway/serve_tcp.h"
+#include "gateway/serve_udp.h"
+#include "host/host_addresses.h"
+#include "host/limits.h"
+#include "host/ping.h"
+#include "io/wait.h"
+#include "link/wireguard_link.h"
+#include "shard/shard.h"
+
+namespace slipgate {
+
+namespace {
+
+// Names of peers' endpoints and of rules: asked again this often while they do not resolve, and later in case they changed.
+constexpr Duration kResolveRetry = seconds(10);
+constexpr Duration kResolveAgain = minutes(5);
+
+struct StackSecret {
+  uint64_t words[2];
+  StackSecret() { fill_random({reinterpret_cast<uint8_t *>(words), sizeof(words)}); }
+};
+
+std::vector<IpAddress> own_addresses(const GatewayOptions &options) {
+  std::vector<IpAddress> own;
+  for (const IpPrefix &prefix : options.addresses) own.push_back(prefix.address);
+  return own;
+}
+
+RouteOptions route_options(const GatewayOptions &options) {
+  RouteOptions route;
+  route.own = own_addresses(options);
+  route.dns = options.dns;
+  // Contract: the first own inside address of each family, when none is named.
+  for (bool v4 : {true, false}) {
+    auto first = std::find_if(route.own.begin(), route.own.end(), [&](const IpAddress &own) { return own.is_v4() == v4; });
+    if (options.dns.empty() && first != route.own.end()) route.dns.push_back({*first, 53});
+  }
+  route.pingable = options.pingable.empty() ? route.own : options.pingable;
+  route.forwards = options.forwards;
+  return route;
+}
+
+FlowLimits limits_in_force(FlowLimits limits) {
+  limits.max_flows = std::min(limits.max_flows, admissible_flows(raise_descriptor_limit()));
+  limits.max_flows_per_client = std::min(limits.max_flows_per_client, limits.max_flows);
+  return limits;
+}
+
+}  // namespace
+
+// The parts in the order in which they are built: what packets meet last comes first.
+class Gateway::Impl final : public StackEvents {
+ public:
+  Impl(Loop &loop, const GatewayOptions &options)
+      : loop_(loop),
+        options_(options),
+        limits_(limits_in_force(options.limits)),
+        source_{options.source_ipv4, options.source_ipv6},
+        policy_(options.policy),
+        router_(route_options(options), policy_),
+        flows_(limits_, loop.timers(), secret_.words),
+        shard_(loop, stack_config(), *this),
+        dns_(loop, shard_.counters(), {}),
+        resolver_(loop, dns_),
+        context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_},
+        dialer_(context_, options_.forwards),
+        tcp_(context_, dialer_),
+        udp_(context_, options_.forwards),
+        echo_(context_) {}
+
+  ~Impl() {
+    alive_.reset();
+    // Coroutines hold flows and streams: they go while tables and stack still stand, then what carries datagrams.
+    loop_.abandon();
+    forwards_.reset();
+    flows_.for_each([](Flow &flow) {
+      if (flow.key.protocol != Protocol::tcp) delete static_cast<CarriedFlow *>(&flow.owner);
+    });
+  }
+
+  // Opens what packets come by. From then on: link -> shard -> stack -> the services below -> host.
+  Result<void> open() {
+    Result<std::unique_ptr<HostAddresses>> addresses = HostAddresses::open(loop_, [this] { host_moved(); });
+    if (!addresses) return addresses.error();
+    host_addresses_ = std::move(*addresses);
+    host_moved();
+
+    PingSupport ping = probe_ping_sockets();
+    ping_sockets_ = ping.v4 || ping.v6;
+    if (!ping.advice.empty()) log::warn("{}", ping.advice);
+
+    Result<std::unique_ptr<WireGuardLink>> link =
+        WireGuardLink::open(loop_, options_.wireguard, 0, shard_, shard_.counters());
+    if (!link) return link.error();
+    link_ = std::move(*link);
+    shard_.attach(*link_);
+    link_->on_handshake = [this](uint32_t peer, const DatagramPath &path) {
+      if (on_handshake_) on_handshake_(link_->client_name(peer), path);
+    };
+
+    forwards_ = std::make_unique<ForwardService>(context_, tcp_, *link_, options_.forwards, own_addresses(options_));
+    if (Result<void> listening = forwards_->listen(); !listening) return listening;
+
+    asio::co_spawn(loop_.context(), resolve_names(alive_), asio::detached);
+    if (limits_.max_flows < options_.limits.max_flows) {
+      log::info("at most {} flows: so many the descriptor limit allows", limits_.max_flows);
+    }
+    return {};
+  }
+
+  Result<void> reload(const GatewayOptions &fresh, std::vector<std::string> &unchanged) {
+    if (fresh.wireguard.listen != options_.wireguard.listen) unchanged.push_back("the listening port");
+    if (fresh.wireguard.private_key != options_.wireguard.private_key) unchanged.push_back("the private key");
+    if (fresh.addresses != options_.addresses) unchanged.push_back("the inside addresses");
+    if (fresh.mtu != options_.mtu) unchanged.push_back("the MTU");
+    set_peers(fresh.wireguard.peers);
+    options_.wireguard.peers = fresh.wireguard.peers;
+    policy_ = Policy(fresh.policy);
+    host_moved();
+    names_changed_.notify();
+    return {};
+  }
+
+  void drain(Duration most, std::function<void()> drained) {
+    context_.draining = true;
+    forwards_->stop();
+    asio::co_spawn(loop_.context(), wait_until_drained(loop_.now() + most, std::move(drained)), asio::detached);
+  }
+
+  GatewayStatus status() const {
+    GatewayStatus status;
+    status.name = options_.name;
+    status.listen = link_->local();
+    status.public_key = link_->public_key();
+    status.started = started_;
+    status.flows = flows_.size();
+    status.connections = const_cast<Shard &>(shard_).stack().connections();
+    status.ping_sockets = ping_sockets_;
+    status.peers = link_->peers();
+    status.counters = const_cast<Shard &>(shard_).counters();
+    return status;
+  }
+
+  std::vector<FlowStatus> flows() {
+    std::vector<FlowStatus> all;
+    flows_.for_each([&](Flow &flow) {
+      static constexpr const char *kStates[] = {"connecting", "established", "closing"};
+      all.push_back({flow.key, link_->client_name(flow.client), kStates[static_cast<int>(flow.state())], flow.bytes_up,
+                     flow.bytes_down, loop_.now() - flow.opened, loop_.now() - flow.last_active});
+    });
+    return all;
+  }
+
+  std::function<void(std::string, const DatagramPath &)> on_handshake_;
+
+ private:
+  StackConfig stack_config() const {
+    StackConfig config;
+    config.mtu = options_.mtu;
+    config.tcp_buffer_size = options_.tcp_buffer_size;
+    config.max_connections = limits_.max_flows;
+    config.max_requests_per_client = limits_.max_connecting_per_client;
+    config.secret[0] = secret_.words[0];
+    config.secret[1] = secret_.words[1];
+    return config;
+  }
+
+  void on_tcp_request(StreamRequestPtr request) override { tcp_.serve(std::move(request)); }
+  void on_datagram(const FlowKey &key, uint32_t client, Bytes payload, const DatagramInfo &info,
+                   Bytes original) override {
+    udp_.serve(key, client, payload, info, original);
+  }
+  void on_echo(const FlowKey &key, uint32_t client, uint16_t sequence, Bytes payload, const DatagramInfo &info,
+               Bytes original) override {
+    echo_.serve(key, client, sequence, payload, info, original);
+  }
+  void on_icmp_error(const FlowKey &, uint32_t, uint8_t, uint8_t, uint32_t) override {
+    // The host's sockets have no way to be told.
+    shard_.counters().drop(DropReason::icmp_ignored);
+  }
+
+  void host_moved() {
+    std::vector<HostAddress> addresses;
+    for (const IpAddress &address : host_addresses_->all()) addresses.push_back({address, address.family_bits()});
+    policy_.set_host_addresses(addresses);
+  }
+
+  void set_peers(const std::vector<WireGuardPeerOptions> &peers) {
+    for (const wireguard::PeerStatus &standing : link_->peers()) {
+      bool kept = std::any_of(peers.begin(), peers.end(), [&](const WireGuardPeerOptions &peer) {
+        return peer.config.public_key == standing.config.public_key;
+      });
+      if (!kept) link_->remove_peer(standing.config.public_key);
+    }
+    for (const WireGuardPeerOptions &peer : peers) link_->set_peer(peer.config);
+  }
+
+  // Endpoints of peers and names in rules, now and again.
+  Task<> resolve_names(std::weak_ptr<void> alive) {
+    bool said = false;
+    while (true) {
+      bool missing = false;
+      std::vector<WireGuardPeerOptions> peers = options_.wireguard.peers;
+      for (WireGuardPeerOptions &peer : peers) {
+        if (peer.endpoint_name.empty()) continue;
+        Result<std::vector<IpAddress>> found = co_await resolver_.resolve(peer.endpoint_name);
+        if (alive.expired()) co_return;
+        if (!found) {
+          missing = true;
+          if (!said) log::warn("peer endpoint {}: {}; trying again", peer.endpoint_name, found.error().text);
+          continue;
+        }
+        Endpoint endpoint{found->front(), peer.endpoint_port};
+        if (peer.config.endpoint == endpoint) continue;
+        for (WireGuardPeerOptions &configured : options_.wireguard.peers) {
+          if (configured.config.public_key != peer.config.public_key) continue;
+          configured.config.endpoint = endpoint;
+          link_->set_peer(configured.config);
+        }
+      }
+      for (const std::string &name : policy_.names()) {
+        Result<std::vector<IpAddress>> found = co_await resolver_.resolve(name);
+        if (alive.expired()) co_return;
+        if (found) {
+          policy_.set_resolved(name, *found);
+        } else {
+          missing = true;
+          if (!said) log::warn("rule for {}: {}; it matches nothing, trying again", name, found.error().text);
+        }
+      }
+      said = true;
+      co_await names_changed_.wait(loop_.now() + (missing ? kResolveRetry : kResolveAgain));
+      if (alive.expired()) co_return;
+    }
+  }
+
+  // Datagram flows have no end of their own: what is waited for is TCP.
+  Task<> wait_until_drained(Time deadline, std::function<void()> drained) {
+    constexpr Duration kLook = milliseconds(20);
+    Event never(loop_);
+    while (loop_.now() < deadline && shard_.stack().connections() > 0) co_await never.wait(loop_.now() + kLook);
+    drained();
+  }
+
+  Loop &loop_;
+  GatewayOptions options_;
+  const Time started_ = BootClock::now();
+  const StackSecret secret_;
+  const FlowLimits limits_;
+  const HostDatagramPort::Options source_;
+  Policy policy_;
+  Router router_;
+  FlowTable flows_;
+  Shard shard_;
+  dns::Server dns_;
+  dns::Resolver resolver_;
+  Context context_;
+  Dialer dialer_;
+  TcpService tcp_;
+  UdpService udp_;
+  EchoService echo_;
+  std::unique_ptr<HostAddresses> host_addresses_;
+  std::unique_ptr<WireGuardLink> link_;
+  std::unique_ptr<ForwardService> forwards_;
+  Event names_changed_{loop_};
+  bool ping_sockets_ = true;
+  std::shared_ptr<void> alive_ = std::make_shared<int>();
+};
+
+Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+  impl_->on_handshake_ = [this](std::string peer, const DatagramPath &path) {
+    if (on_handshake) on_handshake(std::move(peer), path);
+  };
+}
+
+Gateway::~Gateway() = default;
+
+Result<std::unique_ptr<Gateway>> Gateway::open(Loop &loop, const GatewayOptions &options) {
+  auto impl = std::make_unique<Impl>(loop, options);
+  if (Result<void> opened = impl->open(); !opened) return opened.error();
+  return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
+}
+
+Result<void> Gateway::reload(const GatewayOptions &options, std::vector<std::string> &unchanged) {
+  return impl_->reload(options, unchanged);
+}
+
+void Gateway::drain(Duration most, std::function<void()> drained) { impl_->drain(most, std::move(drained)); }
+
+GatewayStatus Gateway::status() const { return impl_->status(); }
+
+std::vector<FlowStatus> Gateway::flows() const { return impl_->flows(); }
+
+}  // namespace slipgate

@@ -1,0 +1,75 @@
+#include "gateway/serve_tcp.h"
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
+#include <memory>
+
+#include "base/log.h"
+#include "gateway/refusals.h"
+
+namespace slipgate {
+
+void TcpService::serve(StreamRequestPtr request) {
+  // The signal lives as long as the task, which the client's giving up cancels while it is being dialled.
+  auto cancel = std::make_shared<asio::cancellation_signal>();
+  std::weak_ptr<asio::cancellation_signal> weak = cancel;
+  request->on_cancel([weak, this] {
+    context_.counters().drop(DropReason::request_cancelled);
+    // Not from within the stack's call.
+    context_.loop.post([weak] {
+      if (auto signal = weak.lock()) signal->emit(asio::cancellation_type::terminal);
+    });
+  });
+  asio::cancellation_slot slot = cancel->slot();
+  asio::co_spawn(context_.loop.context(), serve_request(std::move(request)),
+                 asio::bind_cancellation_slot(slot, [cancel = std::move(cancel)](std::exception_ptr) {}));
+}
+
+// The life of one TCP connection opened from inside.
+Task<> TcpService::serve_request(StreamRequestPtr request) {
+  const FlowKey key = request->key();
+  const bool v4 = key.is_v4();
+  Target target = context_.router.route(key, request->client());
+  if (auto *refused = std::get_if<target::Refused>(&target)) {
+    context_.counters().drop(refused->reason);
+    log::debug("{}: {}", key.to_string(), description_of(refused->reason));
+    request->refuse(tcp_refusal(refused->reason, v4));
+    co_return;
+  }
+
+  std::variant<Flow *, DropReason> admitted =
+      context_.draining ? DropReason::too_many_flows
+                        : context_.flows.open(key, request->client(), FlowState::connecting, *this);
+  if (auto *reason = std::get_if<DropReason>(&admitted)) {
+    context_.counters().drop(*reason);
+    request->refuse(tcp_refusal(*reason, v4));
+    co_return;
+  }
+  FlowHandle flow(context_.flows, **std::get_if<Flow *>(&admitted));
+
+  Result<StreamPtr, DialError> outside = co_await dialer_.dial(target, request->client());
+  if (!outside) {
+    context_.counters().drop(drop_reason_for(outside.error()));
+    log::debug("{}: {}", key.to_string(), outside.error().to_string());
+    request->refuse(refusal_for(outside.error(), v4));
+    co_return;
+  }
+  StreamPtr inside = request->accept();
+  if (!inside) co_return;  // the client has gone; so does the host's connection
+  request.reset();
+  context_.counters().tcp_flows_opened++;
+  log::debug("{}: open", key.to_string());
+  co_await carry(std::move(flow), std::move(inside), std::move(*outside));
+}
+
+Task<> TcpService::carry(FlowHandle flow, StreamPtr inside, StreamPtr outside) {
+  context_.flows.set_state(*flow, FlowState::established);
+  // The relay watches for idleness; the table's timer would only ask again.
+  context_.flows.set_idle_timeout(*flow, hours(24 * 365));
+  RelayResult result = co_await relay(context_.loop, std::move(inside), std::move(outside), context_.limits.tcp_idle_timeout);
+  if (result.idle) context_.counters().drop(DropReason::idle_timeout);
+  log::debug("{}: closed, {} bytes up, {} down", flow->key.to_string(), result.bytes_up, result.bytes_down);
+}
+
+}  // namespace slipgate

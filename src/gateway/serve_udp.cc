@@ -1,0 +1,215 @@
+#include "gateway/serve_udp.h"
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <memory>
+#include <utility>
+
+#include "base/log.h"
+#include "dns/resolver.h"
+#include "dns/server.h"
+#include "gateway/refusals.h"
+#include "host/udp.h"
+#include "wire/ip.h"
+#include "wire/udp.h"
+
+namespace slipgate {
+
+namespace {
+
+DatagramHeader header_of(const DatagramInfo &info) {
+  return {.ttl = info.ttl, .traffic_class = info.traffic_class, .dont_fragment = info.dont_fragment};
+}
+
+DatagramInfo info_of(const DatagramHeader &header) {
+  return {.ttl = header.ttl, .traffic_class = header.traffic_class, .dont_fragment = false};
+}
+
+// A client endpoint's host socket.
+class Mapping final : public DatagramFlow, DatagramPortOwner {
+ public:
+  Mapping(Context &context, const FlowKey &key)
+      : context_(context), key_(key),
+        port_(context.loop, *this, context.source) {}
+
+  void admitted(Flow &flow) { flow_ = FlowHandle(context_.flows, flow); }
+
+  void from_inside(const FlowKey &key, Bytes payload, const DatagramInfo &info, Bytes) override {
+    flow_->touch(context_.loop.now());
+    flow_->bytes_up += payload.size();
+    last_size_ = payload.size();
+    port_.send(payload, key.outside, header_of(info));
+  }
+
+ private:
+  void on_datagram(Bytes payload, const Endpoint &from, const DatagramHeader &header) override {
+    flow_->touch(context_.loop.now());
+    flow_->bytes_down += payload.size();
+    FlowKey key = key_;
+    key.outside = from;
+    context_.stack().send_datagram(key, payload, info_of(header));
+  }
+
+  void on_datagram_error(const DatagramError &error) override {
+    if (!error.has_icmp) {
+      context_.counters().drop(DropReason::send_failed);
+      return;
+    }
+    FlowKey key = key_;
+    key.outside = error.destination;
+    QuotedDatagram quoted(key, last_size_);
+    const IpAddress &from = error.reporter.is_unspecified() ? error.destination.address : error.reporter;
+    context_.stack().send_icmp_error(key, quoted.bytes(), from, error.icmp_type, error.icmp_code, error.mtu);
+  }
+
+  void on_idle(Flow &) override { delete this; }
+
+  Context &context_;
+  const FlowKey key_;  // outside unspecified
+  FlowHandle flow_;
+  HostDatagramPort port_;
+  size_t last_size_ = 0;  // for the length in a quoted header; most flows send one size to one place
+};
+
+// One client's datagrams to a `-R` listener: on to the forward's target, and back as from the listener.
+class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
+ public:
+  // Datagrams that wait until the target's name is resolved.
+  static constexpr size_t kMostWaiting = 16;
+
+  RemoteForwardFlow(Context &context, const FlowKey &key, const Forward &forward)
+      : context_(context), key_(key), forward_(forward), port_(context.loop, *this, context.source) {}
+
+  void admitted(Flow &flow) {
+    flow_ = FlowHandle(context_.flows, flow);
+    asio::co_spawn(context_.loop.context(), find_target(alive_), asio::detached);
+  }
+
+  void from_inside(const FlowKey &, Bytes payload, const DatagramInfo &info, Bytes) override {
+    flow_->touch(context_.loop.now());
+    flow_->bytes_up += payload.size();
+    if (target_) {
+      port_.send(payload, *target_, header_of(info));
+    } else if (waiting_.size() < kMostWaiting) {
+      waiting_.emplace_back(payload.begin(), payload.end());
+    } else {
+      context_.counters().drop(DropReason::send_failed);
+    }
+  }
+
+ private:
+  // `alive` tells whether this flow is still there when the answer comes.
+  Task<> find_target(std::weak_ptr<void> alive) {
+    Result<std::vector<IpAddress>> addresses = co_await context_.resolver.resolve(forward_.target);
+    if (alive.expired()) co_return;
+    if (!addresses) {
+      context_.counters().drop(DropReason::host_unreachable);
+      delete this;
+      co_return;
+    }
+    target_ = Endpoint{addresses->front(), forward_.target_port ? forward_.target_port : key_.outside.port};
+    for (const std::vector<uint8_t> &payload : std::exchange(waiting_, {})) port_.send(payload, *target_, {});
+  }
+
+  void on_datagram(Bytes payload, const Endpoint &from, const DatagramHeader &header) override {
+    if (!target_ || from != *target_) return;  // the listener speaks for its target alone
+    flow_->touch(context_.loop.now());
+    flow_->bytes_down += payload.size();
+    context_.stack().send_datagram(key_, payload, info_of(header));
+    if (forward_.transport == Forward::Transport::udp_rpc) delete this;
+  }
+
+  void on_datagram_error(const DatagramError &error) override {
+    if (!error.has_icmp) return;
+    QuotedDatagram quoted(key_, 0);
+    Refusal refusal = datagram_refusal(DropReason::connection_refused, key_.is_v4());
+    context_.stack().send_icmp_error(key_, quoted.bytes(), key_.outside.address, refusal.icmp_type, refusal.icmp_code);
+  }
+
+  void on_idle(Flow &) override { delete this; }
+
+  Context &context_;
+  const FlowKey key_;
+  const Forward &forward_;
+  FlowHandle flow_;
+  HostDatagramPort port_;
+  std::optional<Endpoint> target_;
+  std::vector<std::vector<uint8_t>> waiting_;
+  std::shared_ptr<void> alive_ = std::make_shared<int>();
+};
+
+}  // namespace
+
+QuotedDatagram::QuotedDatagram(const FlowKey &key, size_t payload_size) {
+  IpFields fields;
+  fields.source = key.inside.address;
+  fields.destination = key.outside.address;
+  fields.protocol = static_cast<uint8_t>(Protocol::udp);
+  size_ = fields.header_size() + sizeof(UdpHeader);
+  write_ip_header(bytes_, fields, sizeof(UdpHeader) + payload_size);
+  UdpHeader udp{};
+  udp.source_port = key.inside.port;
+  udp.destination_port = key.outside.port;
+  udp.length = static_cast<uint16_t>(sizeof(UdpHeader) + payload_size);
+  std::memcpy(bytes_ + fields.header_size(), &udp, sizeof(udp));
+}
+
+// Where a datagram from inside goes: a flow that the host's side opened, else by its destination.
+void UdpService::serve(const FlowKey &key, uint32_t client, Bytes payload, const DatagramInfo &info, Bytes original) {
+  if (Flow *flow = context_.flows.find(key)) {
+    static_cast<DatagramFlow &>(flow->owner).from_inside(key, payload, info, original);
+    return;
+  }
+  Target target = context_.router.route(key, client);
+  if (std::holds_alternative<target::Dns>(target)) {
+    serve_dns(key, client, payload);
+    return;
+  }
+  DatagramFlow *carrier = nullptr;
+  if (auto *forward = std::get_if<target::RemoteForward>(&target)) {
+    carrier = open<RemoteForwardFlow>(key, key, client, original, forwards_[forward->index]);
+  } else if (std::holds_alternative<target::HostUdp>(target)) {
+    FlowKey mapping = mapping_key(key);
+    if (Flow *flow = context_.flows.find(mapping)) {
+      carrier = &static_cast<DatagramFlow &>(flow->owner);
+    } else {
+      carrier = open<Mapping>(mapping, key, client, original);
+    }
+  } else {
+    auto *refused = std::get_if<target::Refused>(&target);
+    refuse(key, refused ? refused->reason : DropReason::no_service, original);
+  }
+  if (carrier) carrier->from_inside(key, payload, info, original);
+}
+
+template <typename Carrier, typename... Arguments>
+DatagramFlow *UdpService::open(const FlowKey &flow_key, const FlowKey &key, uint32_t client, Bytes original,
+                               Arguments &&...arguments) {
+  auto carrier = std::make_unique<Carrier>(context_, flow_key, std::forward<Arguments>(arguments)...);
+  std::variant<Flow *, DropReason> admitted =
+      context_.draining ? DropReason::too_many_flows
+                        : context_.flows.open(flow_key, client, FlowState::established, *carrier);
+  if (auto *reason = std::get_if<DropReason>(&admitted)) {
+    refuse(key, *reason, original);
+    return nullptr;
+  }
+  context_.counters().udp_flows_opened++;
+  carrier->admitted(**std::get_if<Flow *>(&admitted));
+  return carrier.release();  // its flow's idle timeout ends it
+}
+
+void UdpService::refuse(const FlowKey &key, DropReason reason, Bytes original) {
+  context_.counters().drop(reason);
+  Refusal refusal = datagram_refusal(reason, key.is_v4());
+  if (refusal.kind != Refusal::Kind::unreachable) return;
+  context_.stack().send_icmp_error(key, original, key.outside.address, refusal.icmp_type, refusal.icmp_code);
+}
+
+void UdpService::serve_dns(const FlowKey &key, uint32_t client, Bytes payload) {
+  context_.counters().dns_queries++;
+  context_.dns.query(payload, dns::Transport::udp, client, [this, key](Bytes answer) {
+    context_.stack().send_datagram(key, answer, {});
+  });
+}
+
+}  // namespace slipgate

@@ -1,0 +1,51 @@
+// Datagrams from inside: one flow and one host socket per client endpoint, whatever its destinations (RFC 4787: mapping and
+// filtering both endpoint-independent); the built-in DNS; `-R` listeners.
+//
+// Lives on one shard.
+#pragma once
+
+#include <vector>
+
+#include "gateway/carried_flow.h"
+#include "gateway/context.h"
+
+namespace slipgate {
+
+// What carries a UDP flow; every UDP flow's owner is one.
+class DatagramFlow : public CarriedFlow {
+ public:
+  // A datagram of this flow's client. `original` is its packet from the IP header on.
+  virtual void from_inside(const FlowKey &key, Bytes payload, const DatagramInfo &info, Bytes original) = 0;
+};
+
+class UdpService {
+ public:
+  UdpService(Context &context, const std::vector<Forward> &forwards) : context_(context), forwards_(forwards) {}
+
+  void serve(const FlowKey &key, uint32_t client, Bytes payload, const DatagramInfo &info, Bytes original);
+
+ private:
+  void refuse(const FlowKey &key, DropReason reason, Bytes original);
+  void serve_dns(const FlowKey &key, uint32_t client, Bytes payload);
+  // Admits a flow and makes its carrier; null: refused.
+  template <typename Carrier, typename... Arguments>
+  DatagramFlow *open(const FlowKey &flow_key, const FlowKey &key, uint32_t client, Bytes original,
+                     Arguments &&...arguments);
+
+  Context &context_;
+  const std::vector<Forward> &forwards_;
+};
+
+// The packet that a client sent from key.inside to key.outside, as far as an ICMP error quotes it: IP and UDP header.
+// Routers may quote no more than that to us, so it is built anew.
+class QuotedDatagram {
+ public:
+  QuotedDatagram(const FlowKey &key, size_t payload_size);
+  Bytes bytes() const { return Bytes(bytes_).first(size_); }
+
+ private:
+  uint8_t bytes_[48];
+  size_t size_;
+};
+
+}  // namespace slipgate

@@ -1,0 +1,111 @@
+#include "link/wireguard_link.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace slipgate {
+
+namespace {
+
+constexpr int kLinkRank = 2;
+// Received runs that may be alive at one time: what streams hold unread. 128 MB, of which 2 MB stay for reuse.
+constexpr size_t kMostBatchBuffers = 2048;
+constexpr size_t kKeptBatchBuffers = 32;
+// Lone datagrams, handshake messages and keepalives.
+constexpr uint32_t kSingleBuffer = 2048;
+constexpr size_t kMostSingleBuffers = 16384;
+constexpr size_t kKeptSingleBuffers = 256;
+
+Duration wall_offset() {
+  auto wall = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<Duration>(wall) - BootClock::now().time_since_epoch();
+}
+
+wireguard::DeviceConfig device_config(const WireGuardLinkOptions &options) {
+  wireguard::DeviceConfig config;
+  config.private_key = options.private_key;
+  for (const WireGuardPeerOptions &peer : options.peers) config.peers.push_back(peer.config);
+  config.wall_offset = wall_offset();
+  return config;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<WireGuardLink>> WireGuardLink::open(Loop &loop, const WireGuardLinkOptions &options,
+                                                           uint16_t number, LinkEvents &events, Counters &counters) {
+  std::unique_ptr<WireGuardLink> link(new WireGuardLink(loop, options, number, events, counters));
+  Result<std::unique_ptr<UdpSocket>> socket = UdpSocket::open(
+      loop, *link, link->batches_, link->singles_, counters,
+      {.listen = options.listen, .queue_capacity = options.transmit_queue_capacity});
+  if (!socket) return socket.error();
+  link->socket_ = std::move(*socket);
+  // A peer with an endpoint and a persistent keepalive is called at once.
+  link->loop_.at_turn_end(*link, kLinkRank);
+  return link;
+}
+
+WireGuardLink::WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, uint16_t number, LinkEvents &events,
+                             Counters &counters)
+    : loop_(loop),
+      events_(events),
+      number_(number),
+      batches_(UdpSocket::kBatchBuffer, kMostBatchBuffers, kKeptBatchBuffers),
+      singles_(kSingleBuffer, kMostSingleBuffers, kKeptSingleBuffers),
+      device_(device_config(options), singles_, counters, loop.now()) {
+  device_.on_handshake = [this](uint32_t peer, const DatagramPath &path) {
+    if (on_handshake) on_handshake(peer, path);
+  };
+}
+
+WireGuardLink::~WireGuardLink() { loop_.forget(*this); }
+
+void WireGuardLink::on_datagrams(std::span<Datagram> datagrams) {
+  for (Datagram &datagram : datagrams) {
+    device_.receive(std::move(datagram.packet), datagram.path, loop_.now(), output_);
+  }
+  carry_out();
+}
+
+void WireGuardLink::send(std::span<Packet> packets) {
+  for (Packet &packet : packets) device_.send(std::move(packet), loop_.now(), output_);
+  carry_out();
+}
+
+void WireGuardLink::on_timer(Timer &, Time now) {
+  device_.advance(now, output_);
+  carry_out();
+}
+
+void WireGuardLink::carry_out() {
+  for (wireguard::Output::Datagram &datagram : output_.datagrams) {
+    socket_->queue(std::move(datagram.packet), datagram.path);
+  }
+  output_.datagrams.clear();
+  loop_.at_turn_end(*this, kLinkRank);
+  if (output_.packets.empty()) return;
+  for (Packet &packet : output_.packets) packet.link = number_;
+  events_.from_link(output_.packets);
+  output_.packets.clear();
+}
+
+void WireGuardLink::on_turn_end() {
+  socket_->flush();
+  Time deadline = device_.next_deadline();
+  if (deadline == kNever) {
+    timer_.cancel();
+  } else if (deadline != timer_.deadline()) {
+    loop_.timers().arm(timer_, deadline);
+  }
+}
+
+std::string WireGuardLink::client_name(uint32_t client) const { return device_.peer_name(client); }
+
+void WireGuardLink::set_peer(const wireguard::PeerConfig &config) {
+  device_.set_peer(config, loop_.now(), output_);
+  carry_out();
+}
+
+void WireGuardLink::remove_peer(const wireguard::PublicKey &key) { device_.remove_peer(key); }
+
+}  // namespace slipgate

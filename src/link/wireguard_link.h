@@ -1,0 +1,65 @@
+// WireGuard peers on a UDP socket: datagrams in batches through the protocol machine, and back.
+//
+// Lives on one shard.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/counters.h"
+#include "io/loop.h"
+#include "io/udp_socket.h"
+#include "link/link.h"
+#include "link/options.h"
+#include "wireguard/device.h"
+
+namespace slipgate {
+
+class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, private UdpSocketOwner {
+ public:
+  // Binds the socket. `number` is what the shard calls this link.
+  static Result<std::unique_ptr<WireGuardLink>> open(Loop &loop, const WireGuardLinkOptions &options, uint16_t number,
+                                                     LinkEvents &events, Counters &counters);
+  ~WireGuardLink() override;
+
+  void send(std::span<Packet> packets) override;
+  std::string client_name(uint32_t client) const override;
+  void on_turn_end() override;
+
+  // Where the socket really listens.
+  Endpoint local() const { return socket_->local(); }
+
+  // Adds a peer, or changes the one with this public key.
+  void set_peer(const wireguard::PeerConfig &config);
+  void remove_peer(const wireguard::PublicKey &key);
+  wireguard::PublicKey public_key() const { return device_.public_key(); }
+  std::vector<wireguard::PeerStatus> peers() const { return device_.peers(); }
+  std::optional<uint32_t> peer_for(const IpAddress &destination) const { return device_.peer_for(destination); }
+
+  // A handshake was completed with this peer, in either role.
+  std::function<void(uint32_t peer, const DatagramPath &path)> on_handshake;
+
+ private:
+  WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, uint16_t number, LinkEvents &events, Counters &counters);
+
+  void on_datagrams(std::span<Datagram> datagrams) override;
+  void on_queue_empty() override {}
+  void on_timer(Timer &timer, Time now) override;
+  // Hands on what the device brought about: inside packets at once, datagrams at the end of the turn.
+  void carry_out();
+
+  Loop &loop_;
+  LinkEvents &events_;
+  const uint16_t number_;
+  BufferPool batches_;  // what the socket receives into
+  BufferPool singles_;  // lone datagrams, handshakes, keepalives
+  wireguard::Device device_;
+  wireguard::Output output_;
+  std::unique_ptr<UdpSocket> socket_;
+  Timer timer_{*this};
+};
+
+}  // namespace slipgate
