@@ -1,7 +1,6 @@
 #include "io/loop.h"
 
 #include <algorithm>
-#include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <chrono>
 
@@ -35,14 +34,13 @@ Parked::~Parked() {
   if (next_) next_->previous_ = previous_;
 }
 
-Loop::Loop() : timers_(BootClock::now()), poller_(std::make_unique<Poller>(*this)) {}
+Loop::Loop() : work_(context_.get_executor()), timers_(BootClock::now()), poller_(std::make_unique<Poller>(*this)) {}
 
 Loop::~Loop() {
   abandon();
 }
 
 void Loop::run() {
-  asio::executor_work_guard<asio::io_context::executor_type> guard(context_.get_executor());
   while (!context_.stopped()) turn(hours(1));
   context_.restart();
 }
@@ -54,12 +52,12 @@ void Loop::stop() {
 // Asio does the waiting, with the wheel's next deadline as its timeout: no timer of its own is armed and cancelled
 // again every turn.
 void Loop::turn(Duration longest) {
-  asio::executor_work_guard<asio::io_context::executor_type> guard(context_.get_executor());
   timers_.advance(BootClock::now());
   Duration wait = std::clamp(timers_.next_deadline() - timers_.now(), Duration(0), longest);
   for (const auto &rank : waiting_) {
     if (!rank.empty()) wait = Duration(0);
   }
+  poller_->begin_turn();
   awake_ = false;
   size_t handled = wait > Duration(0) ? context_.run_one_for(wait) : context_.poll_one();
   for (int i = 1; handled && i < kHandlersPerTurn; i++) handled = context_.poll_one();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <asio/awaitable.hpp>
+#include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
@@ -115,6 +116,7 @@ class Loop {
   void turn_end();
 
   asio::io_context context_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_;  // having nothing to do is no reason to stop
   TimerWheel timers_;
   Scratch scratch_;
   std::unique_ptr<Poller> poller_;

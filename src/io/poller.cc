@@ -6,6 +6,7 @@
 #include <asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "io/loop.h"
 
@@ -24,19 +25,20 @@ struct Poller::State {
     int epoll = ::epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
     descriptor.assign(epoll);
-    wait();
   }
 
   void wait() {
+    if (std::exchange(waiting, true)) return;
     descriptor.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code &error) {
       if (error) return;
+      waiting = false;
       loop.wake();
       dispatch();
-      wait();
     });
   }
 
-  // One batch a turn. What is left keeps the epoll descriptor readable, so that the next wait ends at once.
+  // One batch a turn, so that its end comes soon. What is left keeps the epoll descriptor readable: the next wait ends
+  // at once.
   void dispatch() {
     count = ::epoll_wait(descriptor.native_handle(), events.data(), kBatch, 0);
     for (next = 0; next < count;) {
@@ -51,10 +53,15 @@ struct Poller::State {
   std::array<epoll_event, kBatch> events;
   int next = 0;  // of the batch that is being handed out
   int count = 0;
+  bool waiting = false;
 };
 
 Poller::Poller(Loop &loop) : state_(std::make_unique<State>(loop)) {}
 Poller::~Poller() = default;
+
+void Poller::begin_turn() {
+  state_->wait();
+}
 
 Result<void> Poller::add(int descriptor, Pollable &pollable) {
   epoll_event event{.events = kWatched, .data = {.ptr = &pollable}};

@@ -41,7 +41,10 @@ class Poller {
   void rearm(int descriptor, Pollable &pollable);
 
  private:
+  friend class Loop;
   struct State;
+
+  void begin_turn();
   std::unique_ptr<State> state_;
 };
 
