@@ -117,7 +117,7 @@ Result<Endpoint> parse_endpoint_or_address(std::string_view text, uint16_t port)
   return parse_endpoint(text);
 }
 
-bool is_host_name(std::string_view text) {
+bool is_host_or_scoped_address(std::string_view text) {
   if (text.empty() || text.size() > kLongestHostName || text.front() == '-' || text.front() == '.') return false;
   bool scoped = text.find('%') != std::string_view::npos;
   return std::ranges::all_of(text, [scoped](char c) {
@@ -149,7 +149,7 @@ Result<void> parse_peer_endpoint(std::string_view text, WireGuardPeerOptions &pe
   // "1.2.3.400" would be asked of the resolver in vain: a name's last label is not a number (RFC 3696 section 2).
   std::string_view last_label = host.substr(host.rfind('.') + 1);
   bool numeric = std::ranges::all_of(last_label, [](char c) { return c >= '0' && c <= '9'; });
-  if (!is_host_name(host) || numeric) return wrong("bad host; {}", kRight);
+  if (!is_host_or_scoped_address(host) || numeric) return wrong("bad host; {}", kRight);
   peer.config.endpoint.reset();
   peer.endpoint_name = std::string(host);
   peer.endpoint_port = static_cast<uint16_t>(*port);

@@ -44,7 +44,7 @@ Result<Endpoint> parse_endpoint_or_address(std::string_view text, uint16_t port)
 // name to endpoint_name and endpoint_port.
 Result<void> parse_peer_endpoint(std::string_view text, WireGuardPeerOptions &peer);
 // A host name as resolvers take it (also one with a scope, fe80::1%eth0).
-bool is_host_name(std::string_view text);
+bool is_host_or_scoped_address(std::string_view text);
 
 // 32 bytes in base64, not all zeros. The error names `what` ("PrivateKey") and, for `secret`, not the value.
 Result<wireguard::Key> parse_key(std::string_view text, std::string_view what, bool secret);

@@ -63,6 +63,7 @@ class Reader {
       read_line(trim(rest_.substr(0, end)));
       rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
     }
+    settle_name();
     end_of_section();
     check_whole();
     return std::move(file_);
@@ -87,12 +88,14 @@ class Reader {
 
   void read_line(std::string_view line) {
     if (line.empty()) {
+      settle_name();
       comment_above_.clear();
     } else if (line.front() == '#') {
       read_comment(line);
     } else if (line.front() == '[') {
       begin_section(trim(line.substr(0, line.find('#'))));
     } else {
+      settle_name();
       comment_above_.clear();
       read_key(trim(line.substr(0, line.find('#'))));
     }
@@ -102,11 +105,18 @@ class Reader {
     comment_above_ = name_in_comment(line);
     if (section_ != Section::peer) return;
     line.remove_prefix(std::min(line.find_first_not_of("# \t"), line.size()));
-    if (std::optional<std::string> name = named_in_comment(line)) file_.peers.back().config.name = *name;
+    if (std::optional<std::string> name = named_in_comment(line)) name_inside_ = *name;
+  }
+
+  // Comments directly above a header are the next section's; others are this peer's.
+  void settle_name() {
+    if (name_inside_) file_.peers.back().config.name = *name_inside_;
+    name_inside_.reset();
   }
 
   void begin_section(std::string_view header) {
     end_of_section();
+    name_inside_.reset();
     section_line_ = line_;
     if (same_word(header, "[Interface]")) {
       section_ = Section::interface;
@@ -217,7 +227,7 @@ class Reader {
     for (std::string_view item : split(value, ',')) {
       if (std::optional<IpAddress> address = IpAddress::parse(item)) {
         file_.dns.push_back(*address);
-      } else if (is_host_name(item)) {
+      } else if (is_host_or_scoped_address(item)) {
         file_.search_domains.emplace_back(item);  // wg-quick(8): "non-IP hostnames" are search domains
       } else {
         problem_with(item, {0, "neither an IP address nor a search domain; give one like 1.1.1.1 or example.org"});
@@ -315,9 +325,10 @@ class Reader {
   Section section_ = Section::none;
   int section_line_ = 0;
   int interface_line_ = 0;
-  std::string_view key_;                  // the one being read, in its usual spelling
-  std::string comment_above_;             // the name in the comment of the line before
-  std::map<std::string_view, int> seen_;  // keys of this section
+  std::string_view key_;                    // the one being read, in its usual spelling
+  std::string comment_above_;               // the name in the comment of the line before
+  std::optional<std::string> name_inside_;  // in a comment of this peer's, perhaps
+  std::map<std::string_view, int> seen_;    // keys of this section
   std::map<IpPrefix, PrefixOwner> prefix_owners_;
   std::vector<std::pair<size_t, int>> public_key_lines_;  // peer and line
   std::vector<std::string_view> without_effect_;
