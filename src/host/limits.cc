@@ -19,7 +19,7 @@ size_t raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
   if (limit.rlim_cur < limit.rlim_max) {
     rlimit raised = limit;
-    raised.rlim_cur = limit.rlim_max;
+    raised.rlim_cur = limit.rlim_max;  // lesson: host-descriptor-limit-raised
     if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
   }
   return std::min<size_t>(limit.rlim_cur, kMost);
@@ -28,7 +28,7 @@ size_t raise_descriptor_limit() {
 size_t admissible_flows(size_t descriptors) {
   // An eighth for what comes and goes: connections being accepted or dialled beyond the flows that are counted.
   size_t reserve = std::max(kReserve, descriptors / 8);
-  return descriptors > reserve ? descriptors - reserve : 1;
+  return descriptors > reserve ? descriptors - reserve : 1;  // lesson: host-admission-below-limit
 }
 
 }  // namespace slipgate

@@ -54,7 +54,7 @@ bool PingPort::send(uint16_t sequence, Bytes payload, const IpAddress &to, const
                   .code = 0,
                   .checksum = be16(0),
                   .identifier = be16(0),
-                  .sequence = be16(sequence)};
+                  .sequence = be16(sequence)};  // lesson: host-ping-identifier
   return socket->send(bytes_of(echo), payload, {to, 0}, header);
 }
 

@@ -21,6 +21,8 @@ namespace slipgate {
 
 namespace {
 
+constexpr int kStreamSocket = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+
 void set_option(int descriptor, int level, int option, int value) {
   ::setsockopt(descriptor, level, option, &value, sizeof(value));
 }
@@ -93,7 +95,7 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
     head.msg_iovlen = pieces.size();
     ssize_t size;
     do {
-      size = ::sendmsg(descriptor_.get(), &head, MSG_NOSIGNAL | MSG_DONTWAIT);
+      size = ::sendmsg(descriptor_.get(), &head, MSG_NOSIGNAL | MSG_DONTWAIT);  // lesson: host-epipe-no-signal
     } while (size < 0 && errno == EINTR);
     if (size >= 0) {
       size_t whole = 0;
@@ -255,7 +257,7 @@ std::string DialError::to_string() const {
 Task<Result<StreamPtr, DialError>> dial_tcp(Loop &loop, Endpoint to, DialOptions options) {
   bool v4 = to.address.is_v4();
   int family = v4 ? AF_INET : AF_INET6;
-  Fd descriptor(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  Fd descriptor(::socket(family, kStreamSocket, 0));  // lesson: host-unanswered-connect
   if (!descriptor) co_return DialError{.code = errno, .icmp_is_v4 = v4};
   int fd = descriptor.get();
   if (options.source) {
@@ -352,7 +354,7 @@ DropReason drop_reason_for(const DialError &error) {
 Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop &loop, Endpoint at, Handler handler) {
   std::string what = "cannot listen on TCP " + at.to_string();
   int family = at.address.is_v4() ? AF_INET : AF_INET6;
-  Fd descriptor(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  Fd descriptor(::socket(family, kStreamSocket, 0));
   if (!descriptor) return Error::from_errno(errno, what);
   int fd = descriptor.get();
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);

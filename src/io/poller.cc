@@ -14,7 +14,7 @@ namespace slipgate {
 
 namespace {
 
-constexpr uint32_t kWatched = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+constexpr uint32_t kWatched = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;  // lesson: host-hangup-told-once
 
 }  // namespace
 

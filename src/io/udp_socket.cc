@@ -271,7 +271,7 @@ void UdpSocket::take(size_t slot, size_t size, size_t segment, const DatagramPat
 
 void UdpSocket::queue(Packet packet, const DatagramPath &path) {
   if (queued() >= queue_capacity_) flush();
-  if (queued() >= queue_capacity_) {
+  if (queued() >= queue_capacity_) {  // lesson: wg-udp-queue-bounded
     counters_.drop(DropReason::link_queue_full);
     return;
   }
@@ -291,7 +291,7 @@ size_t UdpSocket::run_length(size_t first) const {
     if (size > segment || size == 0 || total + size > kMaxRun || !(next.path == leader.path)) break;
     total += size;
     end++;
-    if (size < segment) break;  // only the last may be shorter
+    if (size < segment) break;  // lesson: wg-udp-mixed-sizes
   }
   return end - first;
 }
@@ -355,7 +355,7 @@ void UdpSocket::flush() {
     int error = sent < 0 ? errno : sent == 0 ? EAGAIN : 0;
     if (!error) {
       size_t datagrams = 0;
-      for (int i = 0; i < sent; i++) datagrams += messages_->datagrams[i];
+      for (int i = 0; i < sent; i++) datagrams += messages_->datagrams[i];  // lesson: wg-partial-sendmmsg
       counters_.send_calls++;
       counters_.datagrams_sent += datagrams;
       advance(datagrams);
