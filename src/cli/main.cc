@@ -1,11 +1,11 @@
 // slipgate: one program, few words. Which word runs what.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
-#include "config/options.h"
 #include "config/values.h"
 
 namespace slipgate::cli {
@@ -58,10 +58,6 @@ int dispatch(Words arguments) {
   }
   if (word == "--version" || word == "-V") {
     print(fmt::format("slipgate {}\n", SLIPGATE_VERSION));
-    return kDone;
-  }
-  if (word == "--options-markdown") {  // the README's table
-    print(options_markdown());
     return kDone;
   }
   std::vector<std::string_view> names;

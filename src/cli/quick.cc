@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <vector>
 
 #include "cli/command.h"
@@ -86,19 +87,18 @@ Result<GatewayOptions> gateway_options(const QuickState &state, const std::vecto
   return options;
 }
 
-// Keys, a network and a first client, unless they are there.
-Result<void> make_what_is_missing(QuickState &state, const PublicEndpoint &endpoint, uint16_t mtu) {
-  if (!state.has_server()) {
-    uint16_t port = endpoint.port != 0 ? endpoint.port : kDefaultPort;
-    uint16_t free = free_udp_port(port);
-    if (free != port) tell(fmt::format("UDP port {} is in use; this gateway takes {}.\n", port, free));
-    Result<void> made = state.make_server(free, mtu);
-    if (!made) return made;
-  }
-  WgQuickFile file = load_wg_quick(state.server_path());
-  // Whoever has peers, made here or by hand, needs no first one.
-  if (!file.problems.empty() || !file.peers.empty()) return {};
-  Result<ClientFile> client = add_peer(state.server_path(), kFirstClient, endpoint, file.listen_port.value_or(0));
+// Keys and a network, unless they are there.
+Result<void> make_server(QuickState &state, uint16_t wanted_port, uint16_t mtu) {
+  if (state.has_server()) return {};
+  uint16_t free = free_udp_port(wanted_port);
+  if (free != wanted_port) tell(fmt::format("UDP port {} is in use; this gateway takes {}.\n", wanted_port, free));
+  return state.make_server(free, mtu);
+}
+
+// Whoever has peers, made here or by hand, needs no first one.
+Result<void> make_first_client(const QuickState &state, const GatewayOptions &options, const PublicEndpoint &endpoint) {
+  if (!options.wireguard.peers.empty()) return {};
+  Result<ClientFile> client = add_peer(state.server_path(), kFirstClient, endpoint, options.wireguard.listen.port);
   if (!client) return client.error();
   return replace_file(state.client_path(kFirstClient), client->to_text());
 }
@@ -106,24 +106,43 @@ Result<void> make_what_is_missing(QuickState &state, const PublicEndpoint &endpo
 // Where clients find us, and whether that was said, found or guessed.
 struct Place {
   PublicEndpoint endpoint;
-  std::string note;  // for a person
+  std::string note;                    // for a person
+  std::unique_ptr<RouterPort> router;  // kept while we serve
 };
 
-Place find_endpoint(const QuickState &state) {
-  if (std::optional<PublicEndpoint> said = state.endpoint()) return {*said, ""};
+Place find_endpoint(const QuickState &state, uint16_t port, bool ask_router) {
+  Place place;
   std::optional<GuessedAddress> own = guess_own_address();
-  if (!own) {
-    return {PublicEndpoint{"127.0.0.1", 0},
-            "This machine has no address that others reach: the client's file works on this machine only. Give "
-            "--endpoint HOST[:PORT] once it has one.\n"};
+  bool behind_router = own && !own->is_public;
+  if (behind_router && ask_router) {
+    place.router = RouterPort::ask(port, own->address.is_v4());
+    if (!place.router->text().empty()) place.note = place.router->text() + "\n";
   }
-  std::string host = own->address.to_string();
-  if (own->is_public) return {PublicEndpoint{host, 0}, ""};
-  return {PublicEndpoint{host, 0},
-          fmt::format(
-              "{} is an address of this network only. For clients elsewhere give --endpoint with the router's public "
-              "name or address, and let the router pass the port on to this machine.\n",
-              host)};
+  if (std::optional<PublicEndpoint> said = state.endpoint()) {
+    place.endpoint = *said;
+    return place;
+  }
+  if (std::optional<Endpoint> external = place.router ? place.router->external() : std::nullopt) {
+    place.endpoint = PublicEndpoint{external->address.to_string(), external->port};
+    return place;
+  }
+  if (!own) {
+    place.endpoint = PublicEndpoint{"127.0.0.1", 0};
+    place.note +=
+        "The public endpoint could not be guessed: this machine has no address that others reach, and the client's "
+        "file works "
+        "on this machine only. Give --endpoint HOST[:PORT] once it has one.\n";
+    return place;
+  }
+  place.endpoint = PublicEndpoint{own->address.to_string(), 0};
+  if (behind_router) {
+    place.note += fmt::format(
+        "The public endpoint could not be guessed: {} is an address of this network only. For clients elsewhere give "
+        "--endpoint "
+        "with the router's public name or address, and let the router pass the port on to this machine.\n",
+        own->address.to_string());
+  }
+  return place;
 }
 
 std::string unit_text(const std::string &program, const QuickState &state, const std::vector<std::string> &arguments) {
@@ -235,14 +254,19 @@ int run_quick(Words words) {
     Result<void> kept = state->set_endpoint(quick.endpoint);
     if (!kept) return fail(kept.error().text);
   }
-  Place place = find_endpoint(*state);
-  Result<void> made = make_what_is_missing(*state, place.endpoint, scratch.mtu);
+  std::optional<PublicEndpoint> said = state->endpoint();
+  Result<void> made = make_server(*state, said && said->port != 0 ? said->port : kDefaultPort, scratch.mtu);
   if (!made) return fail(made.error().text);
   Result<GatewayOptions> options = gateway_options(*state, arguments);
   if (!options) return fail(options.error().text, kUsage);
+  uint16_t port = options->wireguard.listen.port;
+  Place place = find_endpoint(*state, port, !quick.install);
+  made = make_first_client(*state, *options, place.endpoint);
+  if (!made) return fail(made.error().text);
+  options = gateway_options(*state, arguments);  // with the first client
+  if (!options) return fail(options.error().text, kUsage);
 
   // From here on there are keys, and the options are good.
-  uint16_t port = options->wireguard.listen.port;
   std::string endpoint = place.endpoint.to_string(port);
   Result<std::vector<std::string>> changed = state->update_endpoints(place.endpoint, port);
   if (!changed) return fail(changed.error().text);

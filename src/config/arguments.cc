@@ -128,18 +128,4 @@ std::string help_table(std::span<const Option> options) {
   return text;
 }
 
-std::string markdown_table(std::span<const Option> options) {
-  auto escaped = [](std::string_view text) {
-    std::string result;
-    for (char c : text) result += c == '|' ? std::string("\\|") : std::string(1, c);
-    return result;
-  };
-  std::string text = "| option | meaning | default |\n|---|---|---|\n";
-  for (const Option &option : options) {
-    text += fmt::format("| `{}` | {}{} | {} |\n", escaped(trim(usage_of(option))), escaped(option.help),
-                        option.repeats ? "; may repeat" : "", escaped(option.fallback));
-  }
-  return text;
-}
-
 }  // namespace slipgate

@@ -59,7 +59,5 @@ Arguments parse_arguments(std::span<const Option> options, std::span<const std::
 
 // "  -D, --dns IP:PORT     the built-in DNS answers here (default …)", wrapped to the terminal's usual 80 columns.
 std::string help_table(std::span<const Option> options);
-// The same rows as a table of Markdown.
-std::string markdown_table(std::span<const Option> options);
 
 }  // namespace slipgate

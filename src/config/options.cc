@@ -334,11 +334,4 @@ std::string wireguard_help() {
       help_table(bind_rows(wireguard_option_rows(), flags)), help_table(bind_rows(link_option_rows(), options)));
 }
 
-std::string options_markdown() {
-  WireGuardFlags flags;
-  GatewayOptions options;
-  return markdown_table(bind_rows(link_option_rows(), options)) + "\n" +
-         markdown_table(bind_rows(wireguard_option_rows(), flags));
-}
-
 }  // namespace slipgate

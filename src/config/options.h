@@ -47,6 +47,5 @@ struct GatewayCommand {
 // `slipgate wireguard [CONF] [options]`. The file first, then the options, which win. Called again for a reload.
 GatewayCommand read_wireguard_command(std::span<const std::string> arguments);
 std::string wireguard_help();
-std::string options_markdown();
 
 }  // namespace slipgate

@@ -89,17 +89,18 @@ std::vector<Block> peer_blocks(const std::vector<std::string_view> &lines) {
       if (!block.name.empty()) block.begin--;
     }
     size_t next = header + 1;
-    for (; next < lines.size() && !is_header(lines[next]); next++) {
-      if (is_key(lines[next])) block.end = next + 1;
+    while (next < lines.size() && !is_header(lines[next])) next++;
+    // Comments directly above the next section are that one's.
+    size_t own_end = next;
+    while (next < lines.size() && own_end > header + 1 && is_comment(lines[own_end - 1])) own_end--;
+    for (size_t i = header + 1; i < own_end; i++) {
+      bool names =
+          is_comment(lines[i]) && lines[i].find('=') != std::string_view::npos && !name_in_comment(lines[i]).empty();
+      if (names) block.name = name_in_comment(lines[i]);
+      if (names || is_key(lines[i])) block.end = i + 1;
     }
-    // Comments that follow the last key at once are this peer's, unless they stand directly above the next section.
-    size_t comments = block.end;
-    while (comments < next && is_comment(lines[comments])) comments++;
-    if (comments < next || next == lines.size()) block.end = comments;
-    for (size_t i = header + 1; i < block.end; i++) {
-      if (!is_comment(lines[i]) || lines[i].find('=') == std::string_view::npos) continue;
-      if (std::string name = name_in_comment(lines[i]); !name.empty()) block.name = name;
-    }
+    // And those that follow the last key at once are this peer's.
+    while (block.end < own_end && is_comment(lines[block.end])) block.end++;
     if (block.begin > 0 && content(lines[block.begin - 1]).empty()) block.begin--;
     blocks.push_back(block);
   }

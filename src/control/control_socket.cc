@@ -1,8 +1,7 @@
 #include "control/control_socket.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>

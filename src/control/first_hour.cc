@@ -1,18 +1,27 @@
 #include "control/first_hour.h"
 
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
 #include <cerrno>
+#include <csignal>
+#include <thread>
 
+#include "base/log.h"
 #include "host/host_addresses.h"
+#include "host/port_mapping.h"
 #include "io/fd.h"
+#include "io/loop.h"
 
 namespace slipgate {
 
 namespace {
 
 constexpr int kPortsTried = 64;
+constexpr seconds kMappingLifetime{7200};  // RFC 6886 section 3.3
 
 Fd udp_socket(int family) {
   return Fd(socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -45,6 +54,90 @@ uint16_t free_udp_port(uint16_t first) {
     }
   }
   return first;
+}
+
+// --- the router ---
+
+// Its mapping, and the thread that renews it. Nothing of it is shared with the gateway's loop.
+struct RouterPort::Keeper {
+  explicit Keeper(const PortMapping &first) : mapping(first), first_external(first.external) {
+    thread = std::thread([this] {
+      sigset_t all;  // signals are the main thread's
+      sigfillset(&all);
+      pthread_sigmask(SIG_BLOCK, &all, nullptr);
+      asio::co_spawn(loop.context(),
+                     keep_port_mapping(loop, mapping, [this](const Result<PortMapping> &told) { renewed(told); }),
+                     asio::detached);
+      loop.run();
+    });
+  }
+
+  ~Keeper() {
+    loop.post([this] { loop.stop(); });
+    thread.join();
+    if (granted) remove_port_mapping(mapping);
+  }
+
+  void renewed(const Result<PortMapping> &told) {
+    if (!told) {
+      if (granted)
+        log::warn("the router does not pass UDP port {} on any more: {}", mapping.internal_port, told.error().text);
+      granted = false;
+      return;
+    }
+    if (!granted || told->external != mapping.external) {
+      log::info("the router passes {} on to us; clients whose file says otherwise need a new one",
+                told->external.to_string());
+    }
+    granted = true;
+    mapping = *told;
+  }
+
+  // The thread's alone until it has ended.
+  PortMapping mapping;
+  bool granted = true;
+
+  const Endpoint first_external;
+  Loop loop;
+  std::thread thread;
+};
+
+namespace {
+
+Task<> ask_once(Loop &loop, Router router, uint16_t port, Result<PortMapping> *answer) {
+  *answer = co_await request_port_mapping(loop, router, port, kMappingLifetime);
+  loop.stop();
+}
+
+}  // namespace
+
+RouterPort::RouterPort() = default;
+RouterPort::~RouterPort() = default;
+
+std::optional<Endpoint> RouterPort::external() const {
+  if (!keeper_) return std::nullopt;
+  return keeper_->first_external;
+}
+
+std::unique_ptr<RouterPort> RouterPort::ask(uint16_t port, bool v4) {
+  std::unique_ptr<RouterPort> asked(new RouterPort);
+  std::optional<Router> router = default_router(v4);
+  if (!router) return asked;
+  Result<PortMapping> answer = Error{ETIMEDOUT, "no answer"};
+  {
+    Loop loop;
+    asio::co_spawn(loop.context(), ask_once(loop, *router, port, &answer), asio::detached);
+    loop.run();
+  }
+  if (!answer) {
+    asked->text_ = fmt::format("The router ({}) was asked to pass UDP port {} on to this machine: {}.",
+                               router->endpoint.address.to_string(), port, answer.error().text);
+    return asked;
+  }
+  asked->text_ = fmt::format("The router ({}) passes {} on to this machine.", router->endpoint.address.to_string(),
+                             answer->external.to_string());
+  asked->keeper_ = std::make_unique<Keeper>(*answer);
+  return asked;
 }
 
 }  // namespace slipgate
