@@ -20,8 +20,9 @@ void Cache::put(const std::string &key, Answer answer, Time now) {
   bytes_ += answer.size();
   entries_.push_front({key, std::move(answer), now, now + lifetime});
   by_key_.emplace(key, entries_.begin());
-  while (entries_.size() > kMostEntries || bytes_ > kMostBytes)
-    erase(std::prev(entries_.end()));  // lesson: dns-cache-bounded
+  while (entries_.size() > kMostEntries || bytes_ > kMostBytes) {  // lesson: dns-cache-bounded
+    erase(std::prev(entries_.end()));
+  }
 }
 
 std::optional<Cache::Found> Cache::find(const std::string &key, Time now) {

@@ -30,6 +30,19 @@ std::string_view next_line(std::string_view &text, std::string_view comment) {
   return line.substr(0, line.find_first_of(comment));
 }
 
+// An address, perhaps with %interface; or "[ADDRESS]:PORT", which OpenBSD has.
+std::optional<std::string> read_server(std::string_view word) {
+  if (IpAddress::parse(word.substr(0, word.find('%')))) return std::string(word);
+  size_t close = word.find("]:");
+  if (!word.starts_with('[') || close == std::string_view::npos) return std::nullopt;
+  std::optional<IpAddress> address = IpAddress::parse(word.substr(1, close - 1));
+  std::string_view digits = word.substr(close + 2);
+  uint16_t port = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (!address || error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return Endpoint{*address, port}.to_string();
+}
+
 std::string address_key(const IpAddress &address) {
   return std::string(text_of(address.v6_bytes()));
 }
@@ -43,7 +56,7 @@ std::optional<std::string> WatchedFile::changed(Time now) {
   if (stat(path_.c_str(), &status) != 0) return std::nullopt;
   Version version{status.st_dev, status.st_ino, static_cast<uint64_t>(status.st_size), status.st_mtim.tv_sec,
                   status.st_mtim.tv_nsec};
-  if (version == version_) return std::nullopt;
+  if (version == version_) return std::nullopt;  // lesson: dns-host-files-watched
   // O_NONBLOCK: a pipe put in the file's place must not stop the loop.
   Fd file(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return std::nullopt;
@@ -93,10 +106,8 @@ ResolvConf::ResolvConf(std::string_view text) {
     std::string_view line = next_line(text, "#;");
     std::string_view keyword = next_word(line);
     if (keyword == "nameserver") {
-      std::string_view server = next_word(line);
-      if (IpAddress::parse(server.substr(0, server.find('%'))) && servers.size() < kMostServers) {
-        servers.emplace_back(server);
-      }
+      std::optional<std::string> server = read_server(next_word(line));
+      if (server && servers.size() < kMostServers) servers.push_back(*server);
     } else if (keyword == "search" || keyword == "domain") {
       search.clear();  // the last line counts
       for (std::string_view word = next_word(line); !word.empty(); word = next_word(line)) {

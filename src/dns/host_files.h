@@ -64,7 +64,7 @@ struct ResolvConf {
   static constexpr size_t kMostServers = 8;  // the C library takes 3
   static constexpr size_t kMostSearch = 32;
 
-  std::vector<std::string> servers;  // as c-ares reads them: an address, perhaps with %interface
+  std::vector<std::string> servers;  // as c-ares reads them: an address, perhaps with %interface or port
   std::vector<Name> search;
   int ndots = 1;
 

@@ -19,7 +19,7 @@ std::optional<Name> joined(const Name &name, const Name &domain) {
 
 }  // namespace
 
-// The two questions for one name. Shared with their callbacks, which may come after who asked has gone.
+// The two questions for one name. Of the coroutine that asks: answers that come after it has gone find nobody.
 struct Resolver::Asked {
   explicit Asked(Loop &loop) : changed(loop) {}
 
@@ -54,7 +54,9 @@ Task<std::shared_ptr<Resolver::Asked>> Resolver::ask(Name name) {
     query.recursion_desired = true;
     query.question = {name, static_cast<uint16_t>(type), static_cast<uint16_t>(Class::IN)};
     server_.query(make_query(query), Transport::tcp, kOurselves,
-                  [asked, type](Bytes message) { asked->take(type, message); });
+                  [weak = std::weak_ptr<Asked>(asked), type](Bytes message) {
+                    if (std::shared_ptr<Asked> there = weak.lock()) there->take(type, message);
+                  });
   }
   while (asked->waiting > 0) {
     if (co_await asked->changed.wait() == Woken::cancelled) break;

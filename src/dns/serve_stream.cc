@@ -36,7 +36,10 @@ class Connection final : public StreamWatcher {
   bool write();
   void answer(Bytes message);
   void active() { deadline_ = loop_.now() + kStreamIdle; }
-  bool may_ask() const { return !broken_ && waiting_ < kMostPipelined && output_.size() - written_ < kMostWaiting; }
+  bool may_ask() const {
+    if (waiting_ >= kMostPipelined) return false;  // lesson: dns-pipeline-bounded
+    return !broken_ && output_.size() - written_ < kMostWaiting;
+  }
 
   Loop &loop_;
   Server &server_;

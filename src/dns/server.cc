@@ -10,6 +10,7 @@ namespace {
 
 const Name kLocalhost = *Name::parse("localhost");
 const Name kInvalid = *Name::parse("invalid");
+constexpr uint16_t kIn = static_cast<uint16_t>(Class::IN);
 
 bool is_loopback_family(const Question &question) {
   return question.is(Type::A) || question.is(Type::AAAA);
@@ -102,7 +103,7 @@ void Server::query(Bytes message, Transport transport, uint32_t client, Done don
 }
 
 std::optional<Answer> Server::local_answer(const Question &question) const {
-  if (question.klass != static_cast<uint16_t>(Class::IN)) return std::nullopt;
+  if (question.klass != kIn) return std::nullopt;
   // RFC 6761 section 6.3: "localhost" and all below it are loopback, and no other type exists.
   if (question.name.is_within(kLocalhost)) {
     if (!is_loopback_family(question)) return Answer(question, Code::NoError, true);
@@ -157,8 +158,9 @@ void Server::on_outcome(const std::shared_ptr<Lookup> &lookup, const Upstream::O
     answer.emplace(lookup->query.question, outcome.code);
   }
   // A name of the hosts file exists, whatever the world knows of it: it only has no record of this type.
-  if (answer->code() == Code::NXDomain && hosts_.addresses(lookup->query.question.name)) {
-    answer.emplace(lookup->query.question, Code::NoError);
+  const Question &question = lookup->query.question;
+  if (answer->code() == Code::NXDomain && question.klass == kIn && hosts_.addresses(question.name)) {
+    answer.emplace(question, Code::NoError);
   }
   finish(*lookup, *answer);
   cache_.put(lookup->key, std::move(*answer), loop_.now());
@@ -172,7 +174,7 @@ void Server::finish(Lookup &lookup, const Answer &answer) {
 
 void Server::check_files() {
   if (std::optional<std::string> text = hosts_file_.changed(loop_.now())) hosts_ = Hosts(*text);
-  if (std::optional<std::string> text = resolv_conf_file_.changed(loop_.now())) {  // lesson: dns-host-files-watched
+  if (std::optional<std::string> text = resolv_conf_file_.changed(loop_.now())) {
     ResolvConf read(*text);
     if (read == resolv_conf_) return;  // a renewed lease writes the same again
     resolv_conf_ = std::move(read);
