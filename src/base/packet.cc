@@ -32,7 +32,7 @@ Packet BufferPool::allocate(size_t size, size_t headroom) {
     free_ = buffer->next_free;
     free_count_--;
   } else {
-    if (alive_ == most_) return {};
+    if (alive_ == most_) return {};  // lesson: packet-pool-bounded
     buffer = static_cast<Buffer *>(::operator new(sizeof(Buffer) + capacity_, std::align_val_t(alignof(Buffer))));
     buffer->pool = this;
     buffer->capacity = capacity_;

@@ -21,7 +21,7 @@ class Secret {
   explicit Secret(Bytes bytes) { std::memcpy(bytes_.data(), bytes.data(), N); }  // exactly N bytes
   Secret(const Secret &) = default;
   Secret &operator=(const Secret &) = default;
-  ~Secret() { wipe(bytes_); }
+  ~Secret() { wipe(bytes_); }  // lesson: secret-wiped
 
   Bytes bytes() const { return bytes_; }
   MutableBytes mutable_bytes() { return bytes_; }

@@ -260,7 +260,7 @@ std::string FlowKey::to_string() const {
 }
 
 uint64_t keyed_hash(const FlowKey &key, const uint64_t secret[2]) {
-  SipHash13 hash(secret);
+  SipHash13 hash(secret);  // lesson: table-hash-keyed
   Bytes inside = key.inside.address.family_bytes(), outside = key.outside.address.family_bytes();
   uint64_t rest = uint64_t{key.inside.port} | uint64_t{key.outside.port} << 16 |
                   uint64_t{static_cast<uint8_t>(key.protocol)} << 32 | uint64_t{key.link} << 40;

@@ -85,10 +85,8 @@ inline Buf v6(const V6 &fields, const Buf &rest) {
   put16(packet, static_cast<unsigned>(rest.size()));
   packet.push_back(fields.next_header);
   packet.push_back(fields.hop_limit);
-  Bytes source = ip(fields.source).v6_bytes();
-  put(packet, source);
-  IpAddress destination = ip(fields.destination);
-  put(packet, destination.v6_bytes());
+  put(packet, ip(fields.source).v6_bytes());
+  put(packet, ip(fields.destination).v6_bytes());
   put(packet, rest);
   return packet;
 }
