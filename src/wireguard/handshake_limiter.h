@@ -22,7 +22,7 @@ namespace slipgate::wireguard {
 // So many at once, then so many in a second.
 class Allowance {
  public:
-  Allowance(uint32_t per_second, uint32_t burst) : cost_(seconds(1) / per_second), depth_(cost_ * burst) {}
+  Allowance(uint32_t per_second, uint32_t burst) : cost_(Duration(seconds(1)) / per_second), depth_(cost_ * burst) {}
 
   // Takes one if there is one. `full_at` is the state: when the allowance will be whole again.
   bool take(Time &full_at, Time now) const {
