@@ -82,7 +82,7 @@ Result<std::vector<IpAddress>> list_host_addresses() {
     ssize_t size = ::recv(descriptor.get(), buffer->data(), buffer->size(), 0);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) return Error::from_errno(size < 0 ? errno : EPROTO, what);
-    int left = static_cast<int>(size);
+    auto left = static_cast<uint32_t>(size);
     for (auto *message = reinterpret_cast<nlmsghdr *>(buffer->data()); NLMSG_OK(message, left);
          message = NLMSG_NEXT(message, left)) {
       if (message->nlmsg_type == NLMSG_DONE) {
