@@ -66,7 +66,7 @@ FlowLimits limits_in_force(FlowLimits limits) {
 }  // namespace
 
 // The parts in the order in which they are built: what packets meet last comes first.
-class Gateway::Impl final : public StackEvents {
+class Gateway::Impl final : public StackEvents, Neighbours {
  public:
   Impl(Loop &loop, const GatewayOptions &options)
       : loop_(loop),
@@ -74,9 +74,10 @@ class Gateway::Impl final : public StackEvents {
         limits_(limits_in_force(options.limits)),
         source_{options.source_ipv4, options.source_ipv6},
         policy_(options.policy),
-        router_(route_options(options), policy_),
+        router_(route_options(options), policy_,
+                [this](const IpAddress &address, uint32_t client) { return is_neighbour(address, client); }),
         flows_(limits_, loop.timers(), secret_.words),
-        shard_(loop, stack_config(), *this),
+        shard_(loop, stack_config(), *this, this),
         dns_(loop, shard_.counters(), {}),
         resolver_(loop, dns_),
         context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_},
@@ -194,6 +195,18 @@ class Gateway::Impl final : public StackEvents {
   void on_icmp_error(const FlowKey &, uint32_t, uint8_t, uint8_t, uint32_t) override {
     // The host's sockets have no way to be told.
     shard_.counters().drop(DropReason::icmp_ignored);
+  }
+
+  // A peer that may send from anywhere (AllowedIPs of length 0) is not everybody's neighbour.
+  bool is_neighbour(const IpAddress &address, uint32_t client) const {
+    std::optional<uint32_t> peer = link_->peer_for(address, 1);
+    return peer && *peer != client;
+  }
+
+  std::optional<uint16_t> neighbour_link(const FlowKey &key, uint32_t client) const override {
+    if (!is_neighbour(key.outside.address, client)) return std::nullopt;
+    if (!std::holds_alternative<target::Peer>(router_.route(key, client))) return std::nullopt;
+    return uint16_t{0};
   }
 
   void host_moved() {

@@ -29,7 +29,8 @@ class ForwardService::UdpForward final : DatagramPortOwner {
  public:
   UdpForward(ForwardService &service, size_t index) : service_(service), index_(index) {}
   ~UdpForward() {
-    for (auto &[peer, flow] : flows_) delete flow;
+    // Each takes itself out of the map.
+    while (!flows_.empty()) delete flows_.begin()->second;
   }
 
   Result<void> listen(const Endpoint &at) {

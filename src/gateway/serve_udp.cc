@@ -37,7 +37,6 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
   void from_inside(const FlowKey &key, Bytes payload, const DatagramInfo &info, Bytes) override {
     flow_->touch(context_.loop.now());
     flow_->bytes_up += payload.size();
-    last_size_ = payload.size();
     port_.send(payload, key.outside, header_of(info));
   }
 
@@ -57,7 +56,7 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
     }
     FlowKey key = key_;
     key.outside = error.destination;
-    QuotedDatagram quoted(key, last_size_);
+    QuotedDatagram quoted(key);
     const IpAddress &from = error.reporter.is_unspecified() ? error.destination.address : error.reporter;
     context_.stack().send_icmp_error(key, quoted.bytes(), from, error.icmp_type, error.icmp_code, error.mtu);
   }
@@ -68,7 +67,6 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
   const FlowKey key_;  // outside unspecified
   FlowHandle flow_;
   HostDatagramPort port_;
-  size_t last_size_ = 0;  // for the length in a quoted header; most flows send one size to one place
 };
 
 // One client's datagrams to a `-R` listener: on to the forward's target, and back as from the listener.
@@ -121,7 +119,7 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
 
   void on_datagram_error(const DatagramError &error) override {
     if (!error.has_icmp) return;
-    QuotedDatagram quoted(key_, 0);
+    QuotedDatagram quoted(key_);
     Refusal refusal = datagram_refusal(DropReason::connection_refused, key_.is_v4());
     context_.stack().send_icmp_error(key_, quoted.bytes(), key_.outside.address, refusal.icmp_type, refusal.icmp_code);
   }
@@ -140,17 +138,17 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
 
 }  // namespace
 
-QuotedDatagram::QuotedDatagram(const FlowKey &key, size_t payload_size) {
+QuotedDatagram::QuotedDatagram(const FlowKey &key) {
   IpFields fields;
   fields.source = key.inside.address;
   fields.destination = key.outside.address;
   fields.protocol = static_cast<uint8_t>(Protocol::udp);
   size_ = fields.header_size() + sizeof(UdpHeader);
-  write_ip_header(bytes_, fields, sizeof(UdpHeader) + payload_size);
+  write_ip_header(bytes_, fields, sizeof(UdpHeader));
   UdpHeader udp{};
   udp.source_port = key.inside.port;
   udp.destination_port = key.outside.port;
-  udp.length = static_cast<uint16_t>(sizeof(UdpHeader) + payload_size);
+  udp.length = sizeof(UdpHeader);
   std::memcpy(bytes_ + fields.header_size(), &udp, sizeof(udp));
 }
 
@@ -163,6 +161,13 @@ void UdpService::serve(const FlowKey &key, uint32_t client, Bytes payload, const
   Target target = context_.router.route(key, client);
   if (std::holds_alternative<target::Dns>(target)) {
     serve_dns(key, client, payload);
+    return;
+  }
+  if (std::holds_alternative<target::Peer>(target)) {
+    // It came in fragments: whole packets between clients pass the shard alone.
+    FlowKey onwards = key;
+    std::swap(onwards.inside, onwards.outside);
+    context_.stack().send_datagram(onwards, payload, info);
     return;
   }
   DatagramFlow *carrier = nullptr;

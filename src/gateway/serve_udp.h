@@ -40,7 +40,7 @@ class UdpService {
 // Routers may quote no more than that to us, so it is built anew.
 class QuotedDatagram {
  public:
-  QuotedDatagram(const FlowKey &key, size_t payload_size);
+  explicit QuotedDatagram(const FlowKey &key);
   Bytes bytes() const { return Bytes(bytes_).first(size_); }
 
  private:

@@ -37,7 +37,9 @@ class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, pr
   void remove_peer(const wireguard::PublicKey &key);
   wireguard::PublicKey public_key() const { return device_.public_key(); }
   std::vector<wireguard::PeerStatus> peers() const { return device_.peers(); }
-  std::optional<uint32_t> peer_for(const IpAddress &destination) const { return device_.peer_for(destination); }
+  std::optional<uint32_t> peer_for(const IpAddress &destination, int shortest = 0) const {
+    return device_.peer_for(destination, shortest);
+  }
 
   // A handshake was completed with this peer, in either role.
   std::function<void(uint32_t peer, const DatagramPath &path)> on_handshake;

@@ -3,6 +3,9 @@
 #include <utility>
 #include <variant>
 
+#include "wire/icmp.h"
+#include "wire/ip.h"
+
 namespace slipgate {
 
 namespace {
@@ -11,8 +14,9 @@ constexpr int kStackRank = 1;
 
 }  // namespace
 
-Shard::Shard(Loop &loop, const StackConfig &config, StackEvents &events)
+Shard::Shard(Loop &loop, const StackConfig &config, StackEvents &events, const Neighbours *neighbours)
     : loop_(loop),
+      neighbours_(neighbours),
       transmit_pool_(config.mtu + Packet::kHeadroom + Packet::kTailroom, kMostTransmitBuffers, kKeptTransmitBuffers),
       stack_(config, loop.timers(), *this, events, counters_) {
   batch_.reserve(kBatch);
@@ -38,12 +42,41 @@ void Shard::from_link(std::span<Packet> packets) {
     }
     ParsedPacket &found = *std::get_if<ParsedPacket>(&parsed);
     found.key.link = packet.link;
+    if (neighbours_) {
+      // Fragments do not say which ports they are for: the stack makes them whole first.
+      std::optional<uint16_t> link = found.fragment ? std::nullopt : neighbours_->neighbour_link(found.key, packet.client);
+      if (link) {
+        forward({std::move(packet), found}, *link);
+        continue;
+      }
+    }
     batch_.push_back({std::move(packet), found});
   }
   if (batch_.empty()) return;
   stack_.input(batch_);
   batch_.clear();
   loop_.at_turn_end(*this, kStackRank);
+}
+
+void Shard::forward(LinkPacket &&packet, uint16_t link) {
+  const FlowKey &key = packet.parsed.key;
+  packet.packet.resize(packet.parsed.length);
+  if (packet.parsed.ttl <= 1) {
+    counters_.drop(DropReason::ttl_expired);
+    const bool v4 = key.is_v4();
+    stack_.send_icmp_error(key, packet.packet.bytes(), key.outside.address, v4 ? icmp::kTimeExceeded : icmpv6::kTimeExceeded,
+                           v4 ? icmp::kTtlExceeded : icmpv6::kHopLimitExceeded);
+    return;
+  }
+  if (key.is_v4()) {
+    Ipv4Header &header = *view_as<Ipv4Header>(packet.packet.mutable_bytes());
+    header.ttl--;
+    set_ipv4_checksum(header);
+  } else {
+    view_as<Ipv6Header>(packet.packet.mutable_bytes())->hop_limit--;
+  }
+  packet.packet.link = link;
+  output({&packet.packet, 1});
 }
 
 void Shard::on_turn_end() { stack_.flush(); }

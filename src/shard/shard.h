@@ -4,6 +4,7 @@
 // Lives on one shard. Links are attached before the first packet and outlive it.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,6 +16,16 @@
 
 namespace slipgate {
 
+// Who knows which packets go straight from one client to another.
+class Neighbours {
+ public:
+  // The link of the other client whose address key.outside is, when `client` may talk to it; none: the stack's business.
+  virtual std::optional<uint16_t> neighbour_link(const FlowKey &key, uint32_t client) const = 0;
+
+ protected:
+  ~Neighbours() = default;
+};
+
 class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
  public:
   // Inside packets that one turn hands to the stack at once: a full UDP_GRO receive of eight buffers.
@@ -23,7 +34,7 @@ class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
   static constexpr size_t kMostTransmitBuffers = 16384;
   static constexpr size_t kKeptTransmitBuffers = 1024;
 
-  Shard(Loop &loop, const StackConfig &config, StackEvents &events);
+  Shard(Loop &loop, const StackConfig &config, StackEvents &events, const Neighbours *neighbours = nullptr);
   ~Shard();
 
   // The number by which packets name this link from now on (Packet::link).
@@ -43,7 +54,11 @@ class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
   Link &link(uint16_t number) { return *links_[number]; }
 
  private:
+  // One hop further: to the other client's link, or its TTL has run out.
+  void forward(LinkPacket &&packet, uint16_t link);
+
   Loop &loop_;
+  const Neighbours *neighbours_;
   Counters counters_;
   BufferPool transmit_pool_;
   std::vector<Link *> links_;

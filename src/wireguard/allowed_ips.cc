@@ -34,13 +34,13 @@ AllowedIps::Bits AllowedIps::Bits::first(int length) const {
   return {high & mask(length), low & mask(length - 64)};
 }
 
-Peer *AllowedIps::find(const IpAddress &address) const {
+Peer *AllowedIps::find(const IpAddress &address, int shortest) const {
   const Bits bits = Bits::of(address);
   Peer *best = nullptr;
   for (uint32_t at = roots_[address.is_v4()]; at != kNone;) {
     const Node &node = nodes_[at];
     if (bits.common(node.bits) < node.length) break;
-    if (node.peer) best = node.peer;  // lesson: wg-longest-prefix-wins
+    if (node.peer && node.length >= shortest) best = node.peer;  // lesson: wg-longest-prefix-wins
     if (node.length == address.family_bits()) break;
     at = node.child[bits.at(node.length)];
   }

@@ -21,8 +21,8 @@ class AllowedIps {
   Peer *set(const IpPrefix &prefix, Peer &peer);
   void remove(const IpPrefix &prefix);
 
-  // Null: nobody's.
-  Peer *find(const IpAddress &address) const;
+  // Null: nobody's. Prefixes shorter than `shortest` do not count.
+  Peer *find(const IpAddress &address, int shortest = 0) const;
   size_t size() const { return size_; }
 
  private:

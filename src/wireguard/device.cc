@@ -62,7 +62,9 @@ class Device::State {
   uint32_t set_peer(const PeerConfig &config, Time now);
   void remove_peer(const PublicKey &key);
   const std::map<uint32_t, std::unique_ptr<Peer>> &peers() const { return peers_; }
-  const Peer *peer_for(const IpAddress &address) const { return common_.allowed_ips.find(address); }
+  const Peer *peer_for(const IpAddress &address, int shortest) const {
+    return common_.allowed_ips.find(address, shortest);
+  }
 
  private:
   void receive_initiation(Bytes datagram, const DatagramPath &path, Time now);
@@ -253,8 +255,8 @@ std::vector<PeerStatus> Device::peers() const {
   return statuses;
 }
 
-std::optional<uint32_t> Device::peer_for(const IpAddress &destination) const {
-  const Peer *peer = state_->peer_for(destination);
+std::optional<uint32_t> Device::peer_for(const IpAddress &destination, int shortest) const {
+  const Peer *peer = state_->peer_for(destination, shortest);
   return peer ? std::optional(peer->id()) : std::nullopt;
 }
 

@@ -90,7 +90,8 @@ class Device {
   uint32_t set_peer(const PeerConfig &config, Time now, Output &output);
   void remove_peer(const PublicKey &key);
   std::vector<PeerStatus> peers() const;
-  std::optional<uint32_t> peer_for(const IpAddress &destination) const;  // allowed-IPs look-up
+  // Who has the address in its AllowedIPs, in a prefix of at least `shortest` bits.
+  std::optional<uint32_t> peer_for(const IpAddress &destination, int shortest = 0) const;
   std::string peer_name(uint32_t id) const;                              // name, else a short form of the public key
 
   // A handshake was completed with this peer (either role): for hints and logs.
