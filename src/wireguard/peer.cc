@@ -59,6 +59,7 @@ Peer::Peer(uint32_t id, const PeerConfig &config, Common &common, Time now)
 
 Peer::~Peer() {
   drop_staged(DropReason::wireguard_no_session);
+  end_pending();
   forget_sessions();
 }
 
@@ -91,6 +92,7 @@ void Peer::lose_allowed_ip(const IpPrefix &prefix) {
 }
 
 void Peer::identity_changed() {
+  end_pending();
   forget_sessions();
   remote_.set_identity(common_.identity);
   handshake_sent_.reset();
@@ -346,8 +348,8 @@ void Peer::end_pending() {
   pending_.reset();
 }
 
+// A pending initiation has its own end: after a night asleep it may have been sent a moment before this is due.
 void Peer::forget_sessions() {
-  end_pending();
   end(previous_);
   end(current_);
   end(next_);
