@@ -21,7 +21,9 @@ void Stack::input(std::span<LinkPacket> packets) {
 void Stack::World::input(LinkPacket &&packet) {
   if (packet.parsed.fragment) {
     std::optional<LinkPacket> whole = reassembly_.add(std::move(packet));
-    if (whole) input(std::move(*whole));
+    if (!whole) return;
+    whole->parsed.dont_fragment = false;  // who sent it in pieces minds no others
+    input(std::move(*whole));
     return;
   }
   switch (packet.parsed.key.protocol) {
