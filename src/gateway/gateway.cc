@@ -13,6 +13,7 @@
 #include "flow/route.h"
 #include "gateway/context.h"
 #include "gateway/dial.h"
+#include "gateway/heap_trim.h"
 #include "gateway/serve_forward.h"
 #include "gateway/serve_icmp.h"
 #include "gateway/serve_tcp.h"
@@ -281,6 +282,7 @@ class Gateway::Impl final : public StackEvents, Neighbours {
   Policy policy_;
   Router router_;
   FlowTable flows_;
+  HeapTrim heap_trim_{loop_.timers(), flows_};
   Shard shard_;
   dns::Server dns_;
   dns::Resolver resolver_;
