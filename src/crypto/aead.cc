@@ -17,7 +17,7 @@ using Nonce = std::array<uint8_t, 12>;
 
 Nonce nonce_of(uint64_t counter) {
   Nonce nonce{};
-  le64 wire(counter);
+  le64 wire(counter);  // lesson: wg-nonce-64-bit
   std::memcpy(nonce.data() + 4, &wire, sizeof(wire));
   return nonce;
 }
@@ -57,7 +57,7 @@ AeadKey::AeadKey(const Secret<32> &key, AeadEngine engine) : engine_(engine) {
 
 AeadKey::~AeadKey() {
   if (engine_ == AeadEngine::boringssl) EVP_AEAD_CTX_cleanup(reinterpret_cast<EVP_AEAD_CTX *>(context_.data()));
-  wipe(context_);
+  wipe(context_);  // lesson: wg-secrets-wiped
 }
 
 void AeadKey::seal(uint64_t counter, MutableBytes message, Bytes additional) const {

@@ -49,7 +49,8 @@ class Device::State {
     common_.output = &output;
     common_.completed = nullptr;
     common_.wheel.advance(now);
-    return common_.wheel.now();  // a clock that went backwards stands still for us
+    // A clock that went backwards stands still for us.
+    return common_.wheel.now();  // lesson: wg-clock-backwards
   }
 
   void receive(Packet datagram, const DatagramPath &path, Time now);
@@ -141,7 +142,7 @@ bool Device::State::worth_work(Bytes message, uint32_t sender, const DatagramPat
     drop(DropReason::wireguard_bad_mac1);
     return false;
   }
-  const bool proven = macs_.mac2_is_valid(message, path.remote, now);
+  const bool proven = macs_.mac2_is_valid(message, path.remote, now);  // lesson: wg-under-load-needs-mac2
   switch (limiter_.judge(path.remote.address, proven, now)) {
     case HandshakeLimiter::Verdict::admit:
       return true;
@@ -204,7 +205,7 @@ void Device::State::remove_peer(const PublicKey &key) {
   const Peer *peer = found->second;
   for (const IpPrefix &prefix : peer->config().allowed_ips) common_.allowed_ips.remove(prefix);
   by_key_.erase(found);
-  peers_.erase(peer->id());
+  peers_.erase(peer->id());  // lesson: wg-remove-kills-sessions
 }
 
 Device::Device(const DeviceConfig &config, BufferPool &datagram_pool, Counters &counters, Time now)

@@ -92,7 +92,7 @@ class Device {
   std::vector<PeerStatus> peers() const;
   // Who has the address in its AllowedIPs, in a prefix of at least `shortest` bits.
   std::optional<uint32_t> peer_for(const IpAddress &destination, int shortest = 0) const;
-  std::string peer_name(uint32_t id) const;                              // name, else a short form of the public key
+  std::string peer_name(uint32_t id) const;  // name, else a short form of the public key
 
   // A handshake was completed with this peer (either role): for hints and logs.
   std::function<void(uint32_t peer, const DatagramPath &path)> on_handshake;

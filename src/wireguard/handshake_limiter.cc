@@ -3,8 +3,8 @@
 namespace slipgate::wireguard {
 namespace {
 
-// What one attacker surely has: an IPv4 address, or a /64. No number stands for both: networks that begin with 32 zero bits
-// are not routed.
+// What one attacker surely has: an IPv4 address, or a /64. No number stands for both: networks that begin with 32 zero
+// bits are not routed.
 uint64_t network_of(const IpAddress &source) {
   be64 network;
   if (source.is_v4()) {

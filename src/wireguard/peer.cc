@@ -76,7 +76,7 @@ PeerStatus Peer::status() const {
 
 void Peer::configure(const PeerConfig &config, Time now) {
   // Standing sessions were made with the old pre-shared key and stay; the next handshake uses the new one.
-  remote_.preshared_key = config.preshared_key;
+  remote_.preshared_key = config.preshared_key;  // lesson: wg-psk-change-keeps-session
   config_.preshared_key = config.preshared_key;
   config_.name = config.name;
   if (config.endpoint) {
