@@ -100,8 +100,9 @@ void Loop::at_turn_end(TurnEnd &part, int rank) {
 }
 
 void Loop::forget(TurnEnd &part) {
+  if (!part.waiting_) return;
   std::replace(running_.begin(), running_.end(), &part, static_cast<TurnEnd *>(nullptr));
-  for (int rank = 0; rank < kRanks && part.waiting_; rank++) {
+  for (int rank = 0; rank < kRanks; rank++) {
     if (part.waiting_ & (1 << rank)) std::erase(waiting_[rank], &part);
   }
   part.waiting_ = 0;

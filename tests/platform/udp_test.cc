@@ -48,7 +48,7 @@ TEST_CASE("UDP_SEGMENT: 64 segments go, and the option can be asked for to see w
 }
 
 TEST_CASE(
-    "IPV6_PKTINFO with a v4-mapped address chooses the source of an IPv4 datagram; one that is not ours is EINVAL") {
+    "IPV6_PKTINFO with a v4-mapped address chooses the source of an IPv4 datagram; one that is not ours is refused") {
   Socket sender(AF_INET6, SOCK_DGRAM), receiver(AF_INET, SOCK_DGRAM);
   sender.set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
   receiver.bind_loopback();
@@ -65,8 +65,10 @@ TEST_CASE(
   Received received = receiver.receive();
   CHECK(reinterpret_cast<const sockaddr_in &>(received.from).sin_addr.s_addr == htonl(0x7f000009));
   std::memcpy(info.ipi6_addr.s6_addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc6\x33\x64\x01", 16);
-  CHECK(sender.send_with("x", to, IPPROTO_IPV6, IPV6_PKTINFO, info) == -1);
-  CHECK(errno == EINVAL);
+  ssize_t sent = sender.send_with("x", to, IPPROTO_IPV6, IPV6_PKTINFO, info);
+  int error = errno;
+  CHECK(sent == -1);
+  CHECK((error == EINVAL || error == ENETUNREACH));  // as the destination is remote or local
 }
 
 TEST_CASE("IP_RECVERR: a port unreachable comes with type, code and destination, and fails a send to somebody else") {
