@@ -6,6 +6,10 @@
 #include <cerrno>
 
 #include "stack/world.h"
+#include "wire/checksum.h"
+#include "wire/ip.h"
+#include "wire/tcp.h"
+#include "wire/tcp_options.h"
 
 namespace slipgate {
 
@@ -134,13 +138,86 @@ void Connection::input(pbuf *segment) {
     LwipScope scope(world_, *this);
     ip_addr_t from = to_lwip(key.inside.address);
     ip_addr_t to = to_lwip(key.outside.address);
+    if (pcb_ && pcb_->flags & TF_SACK) {
+      const TcpHeader &header = *static_cast<const TcpHeader *>(segment->payload);
+      TcpOptions options;
+      if (header.header_length() > sizeof(TcpHeader)) {
+        options = parse_tcp_options({static_cast<const uint8_t *>(segment->payload) + sizeof(TcpHeader),
+                                     header.header_length() - sizeof(TcpHeader)});
+      }
+      if (options.sack_count > 0 && !recovery_ && pcb_->unacked) recovery_ = std::make_unique<Recovery>();
+      if (recovery_) recovery_->before_input(*pcb_, options.sack(), world_.timers.now());
+    }
+    uint32_t acknowledged_before = pcb_ ? pcb_->lastack : 0;
     access_tcp_input(segment, &from, &to);
     if (tcp_pcb *pcb = access_active()) {
       // lwIP acknowledges every second segment at once; flush() does it once a turn.
       if (!(pcb->flags & TF_ACK_NOW)) tcp_clear_flags(pcb, TF_ACK_DELAY);
+      if (pcb->lastack != acknowledged_before) progressed(*pcb);
+      recover(*pcb);
     }
   }
   after();
+}
+
+// --- what is lost on the way out ---
+
+// The client acknowledged something new: a round trip is measured at most once per flight, and never over a repetition
+// (RFC 6298 section 3).
+void Connection::progressed(const tcp_pcb &pcb) {
+  Time now = world_.timers.now();
+  active_at_ = now;
+  if (!timing_ || sequence_before(pcb.lastack, timed_sequence_)) return;
+  timing_ = false;
+  Duration sample = now - timed_at_;
+  round_trip_ = round_trip_ == Duration{} ? sample : (round_trip_ * 7 + sample) / 8;
+}
+
+void Connection::recover(tcp_pcb &pcb) {
+  if (!recovery_) return;
+  recovery_->act(pcb, world_.timers.now(), round_trip_, [&](uint32_t from, uint32_t to) { resend(pcb, from, to); });
+  if (recovery_->idle()) recovery_.reset();
+}
+
+// Sends bytes again that lwIP sent once, from the send buffer and round lwIP.
+void Connection::resend(tcp_pcb &pcb, uint32_t from, uint32_t to) {
+  timing_ = false;
+  uint32_t given = static_cast<uint32_t>(sending_.size() - sending_.waiting());
+  uint32_t data_end = given_up_to_;
+  uint32_t data_begin = data_end - given;
+  bool fin = sequence_before(data_end, to);
+  uint32_t end = fin ? data_end : to;
+  if (sequence_before(from, data_begin) || sequence_before(end, from)) return;
+  size_t size = end - from;
+  IpFields fields{.source = key.outside.address,
+                  .destination = key.inside.address,
+                  .protocol = static_cast<uint8_t>(Protocol::tcp),
+                  .ttl = pcb.ttl,
+                  .traffic_class = pcb.tos};
+  size_t transport = fields.header_size();
+  Packet packet = world_.output.sink().allocate(transport + sizeof(TcpHeader) + size);
+  if (packet) {
+    write_ip_header(packet.data(), fields, sizeof(TcpHeader) + size);
+    TcpHeader &header = *reinterpret_cast<TcpHeader *>(packet.data() + transport);
+    header.source_port = key.outside.port;
+    header.destination_port = key.inside.port;
+    header.sequence = from;
+    header.acknowledgment = pcb.rcv_nxt;
+    header.data_offset = 5 << 4;
+    header.flags = static_cast<uint8_t>(TcpHeader::kAck | TcpHeader::kPsh | (fin ? TcpHeader::kFin : 0));
+    header.window = static_cast<uint16_t>(std::min<uint32_t>(RCV_WND_SCALE(&pcb, pcb.rcv_ann_wnd), 0xffff));
+    header.checksum = 0;
+    header.urgent_pointer = 0;
+    sending_.copy(from - data_begin, {packet.data() + transport + sizeof(TcpHeader), size});
+    uint16_t sum = add_sums(ones_complement_sum(packet.bytes().subspan(transport)),
+                            pseudo_header_sum(fields.source, fields.destination, fields.protocol,
+                                              static_cast<uint32_t>(sizeof(TcpHeader) + size)));
+    header.checksum = checksum_of(sum);
+    pcb.rcv_ann_right_edge = pcb.rcv_nxt + pcb.rcv_ann_wnd;
+    acknowledged_ = pcb.rcv_nxt;
+  }
+  world_.pending();
+  world_.output.send(std::move(packet), key.link);
 }
 
 // What lwIP made of it: opened, TIME_WAIT, gone. May destroy the connection.
@@ -204,6 +281,15 @@ void Connection::flush() {
     give_data();
     if (pcb_->rcv_nxt != acknowledged_) tcp_ack_now(pcb_);
     tcp_output(pcb_);
+    if (pcb_->snd_nxt != sent_up_to_) {
+      sent_up_to_ = pcb_->snd_nxt;
+      active_at_ = world_.timers.now();
+      if (!timing_) {
+        timing_ = true;
+        timed_sequence_ = sent_up_to_;
+        timed_at_ = active_at_;
+      }
+    }
     for (tcp_seg *segment = pcb_->ooseq; segment; segment = segment->next) settle_segment(*segment);
   }
   if (needs_timer() && !timer_.armed()) world_.timers.arm(timer_, world_.timers.now() + kLwipTick);
@@ -257,6 +343,7 @@ void Connection::give_data() {
     u8_t flags = sending_.waiting() > piece.size() ? TCP_WRITE_FLAG_MORE : 0;
     if (tcp_write(pcb_, piece.data(), static_cast<u16_t>(piece.size()), flags) != ERR_OK) break;
     sending_.give(piece.size());
+    given_up_to_ = pcb_->snd_lbb;
     amount -= piece.size();
   }
   // By tcp_shutdown(), never tcp_close(): that resets when the window is not at its largest.
@@ -281,7 +368,17 @@ void Connection::on_timer(Timer &, Time now) {
   {
     LwipScope scope(world_, *this);
     access_slow_tick(pcb_, lwip_ticks(now));
-    if (tcp_pcb *pcb = access_active()) tcp_output(pcb);
+    if (tcp_pcb *pcb = access_active()) {
+      if (pcb->flags & TF_RTO) timing_ = false;
+      // Two round trips without an answer: ask, before lwIP's timer sends everything again.
+      if (pcb->flags & TF_SACK && pcb->unacked && established_ &&
+          now - active_at_ >= std::max(2 * round_trip_, kLwipTick)) {
+        if (!recovery_) recovery_ = std::make_unique<Recovery>();
+        recovery_->probe(*pcb, [&](uint32_t from, uint32_t to) { resend(*pcb, from, to); });
+      }
+      recover(*pcb);
+      tcp_output(pcb);
+    }
   }
   if (pcb_ && needs_timer()) world_.timers.arm(timer_, now + kLwipTick);
   Stack::World &world = world_;

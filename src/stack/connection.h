@@ -14,6 +14,7 @@
 #include "stack/connection_table.h"
 #include "stack/lwip.h"
 #include "stack/receive_queue.h"
+#include "stack/recovery.h"
 #include "stack/send_buffer.h"
 #include "stack/stack.h"
 
@@ -83,6 +84,9 @@ class Connection final : public TcpEntry, public TimerTarget {
   void adopt(tcp_pcb *pcb);
   void after();
   bool needs_timer() const;
+  void progressed(const tcp_pcb &pcb);
+  void recover(tcp_pcb &pcb);
+  void resend(tcp_pcb &pcb, uint32_t from, uint32_t to);
   void open_window();
   void give_data();
   void bound_out_of_order();
@@ -109,11 +113,19 @@ class Connection final : public TcpEntry, public TimerTarget {
   size_t out_of_order_ = 0;    // bytes that lwIP holds out of order
 
   SendBuffer sending_;
+  std::unique_ptr<Recovery> recovery_;  // while something is, or may be, lost
+  Duration round_trip_{};               // smoothed; 0: not measured yet
+  Time timed_at_{};                     // of the measurement under way
+  uint32_t timed_sequence_ = 0;
+  uint32_t sent_up_to_ = 0;
+  uint32_t given_up_to_ = 0;        // the sequence number behind the last byte that lwIP was given
+  Time active_at_{};                // when something new was last sent or acknowledged
   uint32_t last_progress_ack_ = 0;  // of an orphan
   Time orphan_deadline_ = kNever;
 
   int error_ = 0;
   bool established_ = false;
+  bool timing_ = false;
   bool peer_finished_ = false;   // its FIN came, in order
   bool fin_wanted_ = false;      // shutdown_write() was called
   bool fin_given_ = false;       // lwIP has it

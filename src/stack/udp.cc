@@ -59,8 +59,13 @@ void Stack::World::input_udp(LinkPacket &&packet) {
 }
 
 bool Stack::World::send_datagram(const FlowKey &key, Bytes payload, const DatagramInfo &info) {
-  if (payload.size() > (key.is_v4() ? kMostUdpPayloadV4 : kMostUdpPayloadV6) || key.outside.port == 0) {
+  if (payload.size() > (key.is_v4() ? kMostUdpPayloadV4 : kMostUdpPayloadV6)) {
     counters.drop(DropReason::message_too_long);
+    return false;
+  }
+  // RFC 768: who sends from port 0 wants no answer.
+  if (key.inside.port == 0 || key.outside.port == 0) {
+    counters.drop(DropReason::bad_destination);
     return false;
   }
   // lwIP counts all headers and the payload in 16 bits: IPv6's longest datagrams would not fit.
