@@ -152,7 +152,7 @@ TEST_CASE("rules and forwards are gathered in order") {
 
 TEST_CASE("bad options are all reported, each with its value") {
   GatewayCommand command = with({"--mtu", "9", "--log-level", "loud", "--source-ipv4", "::1", "--frobnicate",
-                                 "--tcp-idle-timout", "5", "--control", "", "-D", "nowhere", "--name", "a/b"});
+                                 "--tcp-idle-timout=5", "--control", "", "-D", "nowhere", "--name", "a/b"});
   std::vector<std::string> found = texts(command.problems);
   for (std::string_view expected :
        {"--mtu 9: out of range; give a number from 576 to 65472",

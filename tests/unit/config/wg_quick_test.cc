@@ -167,7 +167,8 @@ TEST_CASE("each problem is said with file, line, value and what would be right")
        {"f:5: Endpoint 1.2.3.400:51820: bad host; give HOST:PORT, like vpn.example.org:51820, 192.0.2.1:51820 or "
         "[2001:db8::1]:51820"}},
       {interface_section(peer_section(kPeerA, "Endpoint = 2001:db8::1:51820\n")),
-       {"f:5: Endpoint 2001:db8::1:51820: has no port; give HOST:PORT, like vpn.example.org:51820, 192.0.2.1:51820 or "
+       {"f:5: Endpoint 2001:db8::1:51820: IPv6 address without brackets; give HOST:PORT, like vpn.example.org:51820, "
+        "192.0.2.1:51820 or "
         "[2001:db8::1]:51820"}},
       {interface_section(peer_section(kPeerA, "PersistentKeepalive = -1\n")),
        {"f:5: PersistentKeepalive -1: not a number of seconds; give one from 0 to 65535, or off (25 keeps most NATs "
