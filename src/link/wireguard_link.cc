@@ -64,29 +64,31 @@ void WireGuardLink::on_datagrams(std::span<Datagram> datagrams) {
   for (Datagram &datagram : datagrams) {
     device_.receive(std::move(datagram.packet), datagram.path, loop_.now(), output_);
   }
-  carry_out();
+  queue_datagrams();
+  if (output_.packets.empty()) return;
+  // The stack may answer by send() before it has seen the last of these: they are not in output_ meanwhile.
+  arrived_.swap(output_.packets);
+  for (Packet &packet : arrived_) packet.link = number_;
+  events_.from_link(arrived_);
+  arrived_.clear();
 }
 
 void WireGuardLink::send(std::span<Packet> packets) {
   for (Packet &packet : packets) device_.send(std::move(packet), loop_.now(), output_);
-  carry_out();
+  queue_datagrams();
 }
 
 void WireGuardLink::on_timer(Timer &, Time now) {
   device_.advance(now, output_);
-  carry_out();
+  queue_datagrams();
 }
 
-void WireGuardLink::carry_out() {
+void WireGuardLink::queue_datagrams() {
   for (wireguard::Output::Datagram &datagram : output_.datagrams) {
     socket_->queue(std::move(datagram.packet), datagram.path);
   }
   output_.datagrams.clear();
   loop_.at_turn_end(*this, kLinkRank);
-  if (output_.packets.empty()) return;
-  for (Packet &packet : output_.packets) packet.link = number_;
-  events_.from_link(output_.packets);
-  output_.packets.clear();
 }
 
 void WireGuardLink::on_turn_end() {
@@ -103,7 +105,7 @@ std::string WireGuardLink::client_name(uint32_t client) const { return device_.p
 
 void WireGuardLink::set_peer(const wireguard::PeerConfig &config) {
   device_.set_peer(config, loop_.now(), output_);
-  carry_out();
+  queue_datagrams();
 }
 
 void WireGuardLink::remove_peer(const wireguard::PublicKey &key) { device_.remove_peer(key); }

@@ -50,8 +50,8 @@ class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, pr
   void on_datagrams(std::span<Datagram> datagrams) override;
   void on_queue_empty() override {}
   void on_timer(Timer &timer, Time now) override;
-  // Hands on what the device brought about: inside packets at once, datagrams at the end of the turn.
-  void carry_out();
+  // What the device wants to send leaves at the end of the turn.
+  void queue_datagrams();
 
   Loop &loop_;
   LinkEvents &events_;
@@ -60,6 +60,7 @@ class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, pr
   BufferPool singles_;  // lone datagrams, handshakes, keepalives
   wireguard::Device device_;
   wireguard::Output output_;
+  std::vector<Packet> arrived_;  // inside packets while the shard has them
   std::unique_ptr<UdpSocket> socket_;
   Timer timer_{*this};
 };
