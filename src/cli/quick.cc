@@ -170,7 +170,6 @@ std::string unit_text(const std::string &program, const QuickState &state, const
       "# Written by `slipgate quick --install`.\n"
       "[Unit]\n"
       "Description=slipgate quick: WireGuard gateway\n"
-      "Documentation=man:slipgate(1)\n"
       "\n"
       "[Service]\n"
       "Type=notify\n"

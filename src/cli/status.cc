@@ -69,8 +69,10 @@ void print_status(const json &status) {
                     duration_text(number_of_member(status, "uptime_seconds"))));
   if (std::string config = text_of_member(status, "config"); config != "-")
     print(fmt::format("  configuration: {}\n", config));
-  print(fmt::format("  flows: {}, ping sockets: {}\n", text_of_member(status, "flows"),
-                    text_of_member(status, "ping_sockets")));
+  print(fmt::format("  flows: {}\n", text_of_member(status, "flows")));
+  if (text_of_member(status, "ping_sockets") == "false") {
+    print("  echo is not forwarded: the kernel gives no ping sockets (sysctl net.ipv4.ping_group_range)\n");
+  }
   if (status.contains("warnings") && status["warnings"].is_array()) {
     for (const json &warning : status["warnings"]) {
       if (warning.is_string()) print(fmt::format("  warning: {}\n", warning.get<std::string>()));
