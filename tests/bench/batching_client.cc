@@ -1,11 +1,12 @@
-// A WireGuard client that batches (UDP_SEGMENT, UDP_GRO) as load for the gateway: our own link and stack as a node with one
-// address, no TUN device and no kernel TCP, so that the gateway is what is measured.
+// A WireGuard client that batches (UDP_SEGMENT, UDP_GRO) as load for the gateway: our own link and stack as a node with
+// one address, no TUN device and no kernel TCP, so that the gateway is what is measured.
 //
 //   batching_client --private-key KEY --peer-key KEY --endpoint IP:PORT --address IP --connect IP:PORT
 //                   --mode up|down|echo|connect [--count N] [--streams N]
 //
 // up, down: N bytes in all streams together; prints bytes and seconds. echo: N round trips of 64 bytes on one stream;
-// prints the median and the 99th percentile in microseconds. connect: N connections one after another, each closed by us.
+// prints the median and the 99th percentile in microseconds. connect: N connections one after another, each closed by
+// us.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -48,7 +49,8 @@ Options parse(int argc, char **argv) {
   };
   Options options;
   std::optional<Secret<32>> key = key_from_base64(value("--private-key")), peer = key_from_base64(value("--peer-key"));
-  std::optional<Endpoint> endpoint = Endpoint::parse(value("--endpoint")), connect = Endpoint::parse(value("--connect"));
+  std::optional<Endpoint> endpoint = Endpoint::parse(value("--endpoint")),
+                          connect = Endpoint::parse(value("--connect"));
   std::optional<IpAddress> address = IpAddress::parse(value("--address"));
   if (!key || !peer || !endpoint || !connect || !address) fail("bad key, endpoint or address");
   options.private_key = *key;
@@ -206,7 +208,8 @@ int run(const Options &options) {
   Time start = BootClock::now();
   auto report = [&](uint64_t amount, const char *unit) {
     double seconds = std::chrono::duration<double>(BootClock::now() - start).count();
-    std::printf("%s %llu %s seconds %.3f\n", options.mode.c_str(), static_cast<unsigned long long>(amount), unit, seconds);
+    std::printf("%s %llu %s seconds %.3f\n", options.mode.c_str(), static_cast<unsigned long long>(amount), unit,
+                seconds);
     node.loop().stop();
   };
   std::vector<std::unique_ptr<Bulk>> bulks;
@@ -217,10 +220,10 @@ int run(const Options &options) {
     next = [&] {
       node.connect([&](StreamPtr stream) {
         if (opened == 0) start = BootClock::now();
-        bulks.push_back(std::make_unique<Bulk>(std::move(stream), options.count / options.streams,
-                                               options.mode == "up", [&] {
-                                                 if (++ended == options.streams) report(options.count, "bytes");
-                                               }));
+        bulks.push_back(
+            std::make_unique<Bulk>(std::move(stream), options.count / options.streams, options.mode == "up", [&] {
+              if (++ended == options.streams) report(options.count, "bytes");
+            }));
         if (++opened < options.streams) node.loop().post(next);
       });
     };
@@ -250,4 +253,6 @@ int run(const Options &options) {
 }  // namespace
 }  // namespace slipgate
 
-int main(int argc, char **argv) { return slipgate::run(slipgate::parse(argc, argv)); }
+int main(int argc, char **argv) {
+  return slipgate::run(slipgate::parse(argc, argv));
+}

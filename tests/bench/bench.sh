@@ -10,7 +10,7 @@ measure() { in_client "$1" python3 "$here/../bench/measure.py" "${pid[gateway]}"
 
 servers
 background iperf3 in_server iperf3 -s --forceflush
-wait_for 5 grep -q "listening" "$W/iperf3.log"
+wait_for 30 grep -q "listening" "$W/iperf3.log"
 gateway
 idle=$(resident)
 client one

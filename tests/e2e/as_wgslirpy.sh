@@ -18,12 +18,12 @@ expect 203.0.113.2 in_client one dig +short +tries=2 +time=3 @99.99.99.99 web.te
 expect "hello from the server" in_client one curl -sS -m 10 http://web.test:8080/hello
 background listener in_client one python3 "$peer_tool" accept-one 10.7.0.2 8001
 background answer in_client one python3 "$peer_tool" answer-udp 10.7.0.2 8002
-wait_for 5 grep -q listening "$W/listener.log"
-wait_for 5 grep -q listening "$W/answer.log"
+wait_for 30 grep -q listening "$W/listener.log"
+wait_for 30 grep -q listening "$W/answer.log"
 expect "hello 203.0.113.2" in_server python3 "$peer_tool" ask 203.0.113.1 8001
 expect "hello 203.0.113.2" in_server python3 "$peer_tool" udp-ask 203.0.113.1 8002
 # --enable-host is on, as its users expect; loopback stays closed.
 background on_host in_gateway python3 "$here/servers.py"
-wait_for 10 grep -q ready "$W/on_host.log"
+wait_for 30 grep -q ready "$W/on_host.log"
 expect "hello from the server" in_client one curl -sS -m 10 http://203.0.113.1:8080/hello
 peer one connect-error 169.254.169.254 80 ECONNREFUSED

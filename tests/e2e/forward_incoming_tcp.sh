@@ -10,7 +10,7 @@ wait_for 5 in_client one ping -n -c 1 -W 1 10.7.0.1
 
 serve_and_ask() { # inside address, port, outside address
   background listener in_client one python3 "$peer_tool" accept-one "$1" "$2"
-  wait_for 5 grep -q listening "$W/listener.log"
+  wait_for 30 grep -q listening "$W/listener.log"
   in_server python3 "$peer_tool" ask "$3" "$2"
 }
 [ "$(serve_and_ask 10.7.0.2 8001 203.0.113.1)" = "hello 203.0.113.2" ] || fail "not the real client's address"

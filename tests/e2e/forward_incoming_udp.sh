@@ -8,7 +8,7 @@ gateway -u 203.0.113.1:8001,,10.7.0.2:8001 -u 203.0.113.1:8002,192.0.2.9:99,10.7
 client one
 for listener in "10.7.0.2 8001" "10.7.0.2 8002" "fd07::2 8001"; do
   background "answer${listener// /-}" in_client one python3 "$peer_tool" answer-udp $listener
-  wait_for 5 grep -q listening "$W/answer${listener// /-}.log"
+  wait_for 30 grep -q listening "$W/answer${listener// /-}.log"
 done
 wait_for 5 in_client one ping -n -c 1 -W 1 10.7.0.1
 

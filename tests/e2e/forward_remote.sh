@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../support/harness.sh"
 servers
 background on_host in_gateway python3 "$here/servers.py"
-wait_for 10 grep -q ready "$W/on_host.log"
+wait_for 30 grep -q ready "$W/on_host.log"
 gateway -R 10.7.0.1:8001:203.0.113.2:8080 -R "[fd07::1]:8001:[2001:db8:203::2]:8080" -R 10.7.0.1:8002:127.0.0.1:8080 \
   -R udp://10.7.0.1:8003:203.0.113.2:7011
 client one

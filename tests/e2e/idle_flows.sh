@@ -16,7 +16,10 @@ wait_for 80 heard flows "open 10000"
 during=$(resident)
 say flows close
 wait_for 20 heard flows closed
-given_back() { [ "$(resident)" -le $((before + 15000)) ]; }
+echo "idle $before kB, with 10,000 flows $during kB"
+given_back() {
+  echo "after their end $(resident) kB"
+  [ "$(resident)" -le $((before + 15000)) ]
+}
 wait_for 10 given_back
-echo "idle $before kB, with 10,000 flows $during kB, after $(resident) kB"
 [ $during -le $((before + 40000)) ] || fail "$((during - before)) kB for 10,000 flows"

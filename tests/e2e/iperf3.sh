@@ -4,7 +4,7 @@
 #   iperf3 -c in one ──── slipgate ──── iperf3 -s on 203.0.113.2, 2001:db8:203::2
 . "$(dirname "$0")/../support/harness.sh"
 background iperf3 in_server iperf3 -s --forceflush
-wait_for 5 grep -q "listening" "$W/iperf3.log"
+wait_for 30 grep -q "listening" "$W/iperf3.log"
 gateway
 client one
 

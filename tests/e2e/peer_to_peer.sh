@@ -10,5 +10,5 @@ wait_for 5 in_client two ping -n -c 1 -W 1 10.7.0.1 # so that the gateway knows 
 
 expect " 0% packet loss" in_client one ping -n -c 2 -i 0.2 -W 2 10.7.0.3
 background listener in_client two python3 "$peer_tool" accept-one fd07::3 8001
-wait_for 5 grep -q listening "$W/listener.log"
+wait_for 30 grep -q listening "$W/listener.log"
 expect "hello fd07::2" peer one ask fd07::3 8001

@@ -4,7 +4,7 @@
 #   one ──── slipgate --enable-host, web server on the same host
 . "$(dirname "$0")/../support/harness.sh"
 background on_host in_gateway python3 "$here/servers.py"
-wait_for 10 grep -q ready "$W/on_host.log"
+wait_for 30 grep -q ready "$W/on_host.log"
 gateway --enable-host
 client one
 

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../support/harness.sh"
 servers
 background on_host in_gateway python3 "$here/servers.py"
-wait_for 10 grep -q ready "$W/on_host.log"
+wait_for 30 grep -q ready "$W/on_host.log"
 gateway --deny "tcp://203.0.113.2:7000-7001,tcp://[2001:db8:203::2]:8080" \
   --allow "tcp://203.0.113.1:8080" --allow "203.0.113.2" --deny udp://203.0.113.0/24:7010
 client one

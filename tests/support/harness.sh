@@ -31,7 +31,7 @@ PROGRAM=${SLIPGATE:-$(cd "$here/../.." && pwd)/build/release/bin/slipgate}
 PROGRAM_AS_BUILT=$PROGRAM
 peer_tool=$here/peer.py
 test_name=$(basename "$0")
-export PATH=$PATH:/usr/sbin:/sbin PYTHONDONTWRITEBYTECODE=1
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1 # Debian's own programs
 
 skip() { echo "SKIPPED: $*"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "network namespaces need root"
@@ -260,7 +260,7 @@ stop_gateway() { end_gateway >"$W/end" || fail "$(cat "$W/end")"; }
 
 servers() {
   background servers in_server python3 "$here/servers.py"
-  wait_for 10 grep -q ready "$W/servers.log"
+  wait_for 30 grep -q ready "$W/servers.log"
 }
 
 # The client's side: wireguard-go keeps its socket in `wan`, its TUN moves to a namespace that has nothing else.
@@ -271,7 +271,7 @@ client() {
   [ "$family" = 4 ] || endpoint="[2001:db8:100::1]:51820"
   namespace "$name" 10.7.0.1
   background "$name" in_wan env LOG_LEVEL=verbose wireguard-go -f "$device"
-  wait_for 10 test -S "/var/run/wireguard/$device.sock"
+  wait_for 30 test -S "/var/run/wireguard/$device.sock"
   {
     printf '[Interface]\nPrivateKey = %s\n[Peer]\nPublicKey = %s\n' "${!key}" "$PUBLIC_gateway"
     printf 'AllowedIPs = 0.0.0.0/0, ::/0\nEndpoint = %s\n' "${client_endpoint:-$endpoint}"
