@@ -84,6 +84,9 @@ void Recovery::act(tcp_pcb &pcb, Time now, Duration round_trip, const Resend &re
     probed_ = false;
   }
   if (head_ != pcb.lastack) {
+    // The hole was filled by a second repetition: what was first repeated before it is lost as well (RFC 8985
+    // section 6.2).
+    if (head_repetitions_ > 0) resent_up_to_ = pcb.lastack;
     head_ = pcb.lastack;
     head_sent_ = now;
     head_repetitions_ = 0;

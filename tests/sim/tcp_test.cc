@@ -42,7 +42,7 @@ TEST_CASE("bulk over loss, delay and reordering [sack-recovery]") {
   const Row rows[] = {
       {0, milliseconds(50), Duration{}, 5'000'000, seconds(10)},
       {0, milliseconds(5), milliseconds(2), 2'000'000, seconds(2)},
-      {0.001, milliseconds(5), Duration{}, 5'000'000, seconds(15)},
+      {0.001, milliseconds(5), Duration{}, 5'000'000, seconds(5)},
       {0.01, milliseconds(5), Duration{}, 1'000'000, seconds(5)},
       {0.01, milliseconds(50), milliseconds(5), 500'000, seconds(15)},
       {0.05, milliseconds(20), Duration{}, 200'000, seconds(15)},
