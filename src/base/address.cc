@@ -32,7 +32,9 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   return std::nullopt;
 }
 
-bool IpAddress::is_unspecified() const { return *this == IpAddress() || *this == v4(0, 0, 0, 0); }
+bool IpAddress::is_unspecified() const {
+  return *this == IpAddress() || *this == v4(0, 0, 0, 0);
+}
 
 bool IpAddress::is_loopback() const {
   if (is_v4()) return bytes_[12] == 127;
@@ -51,7 +53,9 @@ bool IpAddress::is_multicast() const {
   return bytes_[0] == 0xff;
 }
 
-bool IpAddress::is_broadcast() const { return *this == v4(255, 255, 255, 255); }
+bool IpAddress::is_broadcast() const {
+  return *this == v4(255, 255, 255, 255);
+}
 
 std::string IpAddress::to_string() const {
   char text[INET6_ADDRSTRLEN];
@@ -114,6 +118,8 @@ bool IpPrefix::contains(const IpAddress &other) const {
   return other.is_v4() == address.is_v4() && IpPrefix(other, length).address == address;
 }
 
-std::string IpPrefix::to_string() const { return address.to_string() + "/" + std::to_string(length); }
+std::string IpPrefix::to_string() const {
+  return address.to_string() + "/" + std::to_string(length);
+}
 
 }  // namespace slipgate

@@ -1,5 +1,5 @@
-// IP addresses, endpoints and prefixes. IPv4 is kept as v4-mapped IPv6 (RFC 4291 section 2.5.5.2), so that one code path
-// serves both families.
+// IP addresses, endpoints and prefixes. IPv4 is kept as v4-mapped IPv6 (RFC 4291 section 2.5.5.2), so that one code
+// path serves both families.
 #pragma once
 
 #include <array>
@@ -18,7 +18,9 @@ class IpAddress {
  public:
   constexpr IpAddress() : bytes_{} {}  // ::, the unspecified IPv6 address
 
-  static IpAddress v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d) { return from_v4(std::array<uint8_t, 4>{a, b, c, d}); }
+  static IpAddress v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d) {
+    return from_v4(std::array<uint8_t, 4>{a, b, c, d});
+  }
   static IpAddress from_v4(Bytes four);     // 4 bytes, network order
   static IpAddress from_v6(Bytes sixteen);  // 16 bytes, network order
   static IpAddress any(bool v4) { return v4 ? IpAddress::v4(0, 0, 0, 0) : IpAddress(); }
@@ -75,7 +77,8 @@ struct IpPrefix {
 };
 
 // Where a datagram came from or goes to on the host's side: the remote endpoint, and which of our addresses and which
-// interface it came in by (unspecified and 0: the kernel chooses), so that the answer leaves from where it was addressed.
+// interface it came in by (unspecified and 0: the kernel chooses), so that the answer leaves from where it was
+// addressed.
 struct DatagramPath {
   Endpoint remote;
   IpAddress local;

@@ -32,9 +32,13 @@ Bytes bytes_of(const T &object) {
   return {reinterpret_cast<const uint8_t *>(&object), sizeof(T)};
 }
 
-inline Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const uint8_t *>(text.data()), text.size()}; }
+inline Bytes bytes_of(std::string_view text) {
+  return {reinterpret_cast<const uint8_t *>(text.data()), text.size()};
+}
 
-inline std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char *>(bytes.data()), bytes.size()}; }
+inline std::string_view text_of(Bytes bytes) {
+  return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
+}
 
 // Reads from the front; after the first read past the end every read gives zeros and ok() stays false.
 class ByteReader {
@@ -83,7 +87,8 @@ class ByteReader {
   bool ok_ = true;
 };
 
-// Writes from the front of a given room; after the first write that does not fit ok() stays false and nothing is written.
+// Writes from the front of a given room; after the first write that does not fit ok() stays false and nothing is
+// written.
 class ByteWriter {
  public:
   explicit ByteWriter(MutableBytes room) : room_(room) {}

@@ -8,11 +8,16 @@ namespace {
 
 spdlog::level::level_enum level_of(LogLevel level) {
   switch (level) {
-    case LogLevel::trace: return spdlog::level::trace;
-    case LogLevel::debug: return spdlog::level::debug;
-    case LogLevel::info: return spdlog::level::info;
-    case LogLevel::warn: return spdlog::level::warn;
-    case LogLevel::error: return spdlog::level::err;
+    case LogLevel::trace:
+      return spdlog::level::trace;
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warn:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -53,13 +58,16 @@ void configure(LogLevel level, LogFormat format, std::string_view gateway_name) 
   if (as_json) {
     std::string name;
     for (char c : json_string(gateway_name)) name += c == '%' ? std::string("%%") : std::string(1, c);
-    logger().set_pattern("{\"time\":\"%Y-%m-%dT%H:%M:%S.%e%z\",\"level\":\"%l\",\"gateway\":" + name + ",\"message\":%v}");
+    logger().set_pattern("{\"time\":\"%Y-%m-%dT%H:%M:%S.%e%z\",\"level\":\"%l\",\"gateway\":" + name +
+                         ",\"message\":%v}");
   } else {
     logger().set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
   }
 }
 
-bool enabled(LogLevel level) { return logger().should_log(level_of(level)); }
+bool enabled(LogLevel level) {
+  return logger().should_log(level_of(level));
+}
 
 void write(LogLevel level, std::string_view text) {
   logger().log(level_of(level), "{}", as_json ? json_string(text) : std::string(text));

@@ -25,10 +25,10 @@ void line(LogLevel level, fmt::format_string<Arguments...> format, Arguments &&.
   if (enabled(level)) write(level, fmt::format(format, std::forward<Arguments>(arguments)...));
 }
 
-#define SLIPGATE_LOG_LEVEL(level)                                                                    \
-  template <typename... Arguments>                                                                   \
-  void level(fmt::format_string<Arguments...> format, Arguments &&...arguments) {                    \
-    line(LogLevel::level, format, std::forward<Arguments>(arguments)...);                            \
+#define SLIPGATE_LOG_LEVEL(level)                                                 \
+  template <typename... Arguments>                                                \
+  void level(fmt::format_string<Arguments...> format, Arguments &&...arguments) { \
+    line(LogLevel::level, format, std::forward<Arguments>(arguments)...);         \
   }
 SLIPGATE_LOG_LEVEL(trace)
 SLIPGATE_LOG_LEVEL(debug)

@@ -4,7 +4,9 @@
 
 namespace slipgate {
 
-Packet Packet::slice(size_t offset, size_t size) const { return carve(*this, offset, size, 0, 0); }
+Packet Packet::slice(size_t offset, size_t size) const {
+  return carve(*this, offset, size, 0, 0);
+}
 
 void Packet::reset() {
   if (buffer_ && --buffer_->references == 0) buffer_->pool->release(buffer_);
@@ -27,6 +29,7 @@ BufferPool::~BufferPool() {
 }
 
 Packet BufferPool::allocate(size_t size, size_t headroom) {
+  if (size > capacity_ || headroom > capacity_ - size) return {};
   Buffer *buffer = free_;
   if (buffer) {
     free_ = buffer->next_free;

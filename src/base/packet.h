@@ -1,7 +1,8 @@
 // Packets: slices of pooled, counted buffers.
 //
 // A buffer holds one datagram, or a batch of them that the kernel joined (UDP_GRO); each Packet is a slice that may be
-// decrypted, trimmed and sealed in place. A Packet owns a reference to its buffer; the last one gives it back to the pool.
+// decrypted, trimmed and sealed in place. A Packet owns a reference to its buffer; the last one gives it back to the
+// pool.
 //
 // Lives on one shard: the counts are not atomic. A packet that goes to another shard is copied.
 #pragma once
@@ -28,8 +29,9 @@ struct alignas(64) Buffer {
 
 class Packet {
  public:
-  // Bytes kept free before and behind an inner packet that the stack makes, so that a link can put its own framing round it
-  // without copying: WireGuard's header (16) and tag (16) with padding (15), GUE, Ethernet with a WebSocket head.
+  // Bytes kept free before and behind an inner packet that the stack makes, so that a link can put its own framing
+  // round it without copying: WireGuard's header (16) and tag (16) with padding (15), GUE, Ethernet with a WebSocket
+  // head.
   static constexpr uint16_t kHeadroom = 64;
   static constexpr uint16_t kTailroom = 32;
 
@@ -54,10 +56,10 @@ class Packet {
   // Bytes before and behind that are this packet's own and may be written.
   size_t headroom() const { return headroom_; }
   size_t tailroom() const { return tailroom_; }
-  void grow_front(size_t count) { offset_ -= count, size_ += count, headroom_ -= count; }     // count <= headroom()
-  void shrink_front(size_t count) { offset_ += count, size_ -= count, headroom_ += count; }   // count <= size()
-  void grow_back(size_t count) { size_ += count, tailroom_ -= count; }                        // count <= tailroom()
-  void shrink_back(size_t count) { size_ -= count, tailroom_ += count; }                      // count <= size()
+  void grow_front(size_t count) { offset_ -= count, size_ += count, headroom_ -= count; }    // count <= headroom()
+  void shrink_front(size_t count) { offset_ += count, size_ -= count, headroom_ += count; }  // count <= size()
+  void grow_back(size_t count) { size_ += count, tailroom_ -= count; }                       // count <= tailroom()
+  void shrink_back(size_t count) { size_ -= count, tailroom_ += count; }                     // count <= size()
   void resize(size_t size) { size < size_ ? shrink_back(size_ - size) : grow_back(size - size_); }
 
   // A second handle on a part of the same bytes: [offset, offset + size), with no room of its own. Both see writes.
@@ -68,8 +70,8 @@ class Packet {
 
   void reset();
 
-  // Set by the link that received the packet: who sent it (the WireGuard peer, the Ethernet client), counted from 1 over
-  // the shard's life; 0: nobody, we did. On the way out: unused.
+  // Set by the link that received the packet: who sent it (the WireGuard peer, the Ethernet client), counted from 1
+  // over the shard's life; 0: nobody, we did. On the way out: unused.
   uint32_t client = 0;
   // Which of the shard's links it came by, or is to leave by.
   uint16_t link = 0;
@@ -103,7 +105,7 @@ class BufferPool {
   BufferPool &operator=(const BufferPool &) = delete;
 
   // A packet of `size` bytes with `headroom` before it and all the rest of the buffer behind it as tailroom. Empty when
-  // `most` buffers are alive (the caller counts DropReason::buffers_exhausted).
+  // `most` buffers are alive (the caller counts DropReason::buffers_exhausted), or when it would not fit one.
   Packet allocate(size_t size, size_t headroom = Packet::kHeadroom);
 
   uint32_t capacity() const { return capacity_; }
@@ -123,8 +125,9 @@ class BufferPool {
   Buffer *free_ = nullptr;
 };
 
-// Part of a packet with its own writable room up to `size + headroom + tailroom` of the original: how a datagram joined by
-// the kernel is taken apart. Sets the slice's rooms inside the parent's bytes [offset - headroom, offset + size + tailroom).
+// Part of a packet with its own writable room up to `size + headroom + tailroom` of the original: how a datagram joined
+// by the kernel is taken apart. Sets the slice's rooms inside the parent's bytes [offset - headroom, offset + size +
+// tailroom).
 Packet carve(const Packet &whole, size_t offset, size_t size, size_t headroom, size_t tailroom);
 
 }  // namespace slipgate

@@ -8,7 +8,8 @@
 
 namespace slipgate {
 
-// What went wrong: the errno where there is one (0 otherwise) and words for a person, already complete ("cannot bind …").
+// What went wrong: the errno where there is one (0 otherwise) and words for a person, already complete ("cannot bind
+// …").
 struct Error {
   int code = 0;
   std::string text;

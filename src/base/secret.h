@@ -10,7 +10,9 @@
 namespace slipgate {
 
 // Overwrites in a way that the compiler may not leave out.
-inline void wipe(MutableBytes bytes) { explicit_bzero(bytes.data(), bytes.size()); }
+inline void wipe(MutableBytes bytes) {
+  explicit_bzero(bytes.data(), bytes.size());
+}
 
 template <size_t N>
 class Secret {

@@ -1,7 +1,5 @@
 #include "control/serve.h"
 
-#include <asio/signal_set.hpp>
-#include <asio/steady_timer.hpp>
 #include <csignal>
 #include <filesystem>
 #include <memory>
@@ -14,13 +12,14 @@
 #include "gateway/gateway.h"
 #include "host/limits.h"
 #include "io/loop.h"
+#include "io/signals.h"
 
 namespace slipgate {
 namespace {
 
 constexpr Duration kMostDrain = seconds(5);
 // A client that was given its file connects within seconds; after this its user wants to know what to look at.
-constexpr auto kHandshakeHint = std::chrono::seconds(30);
+constexpr Duration kHandshakeHint = seconds(30);
 
 using Json = nlohmann::json;
 
@@ -80,28 +79,19 @@ Json to_json(const FlowStatus &flow) {
 }
 
 // One served gateway: what answers signals and control requests while the loop runs.
-class Served {
+class Served final : TimerTarget {
  public:
   Served(Loop &loop, Gateway &gateway, GatewayOptions options, ServeHooks hooks)
       : loop_(loop),
         gateway_(gateway),
         options_(std::move(options)),
         hooks_(std::move(hooks)),
-        signals_(loop.context(), SIGINT, SIGTERM, SIGHUP),
-        hint_(loop.context()) {
+        signals_(loop, {SIGINT, SIGTERM, SIGHUP}, [this](int signal) { on_signal(signal); }) {
     gateway_.on_handshake = [this](std::string peer, const DatagramPath &path) {
-      if (!handshake_seen_) hint_.cancel();
-      handshake_seen_ = true;
+      hint_.cancel();
       log::info("handshake with {} at {}", peer, path.remote.to_string());
     };
-    await_signal();
-    if (!hooks_.hints.empty()) {
-      hint_.expires_after(kHandshakeHint);
-      hint_.async_wait([this](const asio::error_code &cancelled) {
-        if (cancelled || handshake_seen_) return;
-        for (const std::string &hint : hooks_.hints) log::warn("{}", hint);
-      });
-    }
+    if (!hooks_.hints.empty()) loop_.timers().arm(hint_, loop_.now() + kHandshakeHint);
   }
 
   Json handle(const Json &request) {
@@ -120,16 +110,14 @@ class Served {
   }
 
  private:
-  void await_signal() {
-    signals_.async_wait([this](const asio::error_code &failed, int signal) {
-      if (failed) return;
-      if (signal == SIGHUP) {
-        if (Result<void> done = reload(); !done) log::error("reload: {}", done.error().text);
-        await_signal();
-        return;
-      }
-      stop(signal);
-    });
+  void on_signal(int signal) {
+    if (signal != SIGHUP) return stop(signal);
+    if (Result<void> done = reload(); !done) log::error("reload: {}", done.error().text);
+  }
+
+  // No handshake came.
+  void on_timer(Timer &, Time) override {
+    for (const std::string &hint : hooks_.hints) log::warn("{}", hint);
   }
 
   // The first signal drains, a second one ends at once.
@@ -140,7 +128,6 @@ class Served {
               std::chrono::duration_cast<seconds>(kMostDrain).count());
     notify_stopping();
     gateway_.drain(kMostDrain, [this] { loop_.stop(); });
-    await_signal();
   }
 
   Result<void> reload() {
@@ -159,9 +146,8 @@ class Served {
   Gateway &gateway_;
   GatewayOptions options_;
   ServeHooks hooks_;
-  asio::signal_set signals_;
-  asio::steady_timer hint_;
-  bool handshake_seen_ = false;
+  Signals signals_;
+  Timer hint_{*this};
   bool stopping_ = false;
 };
 

@@ -1,4 +1,5 @@
-// Runs one gateway in the foreground: what every command that serves does between "the options are good" and the exit code.
+// Runs one gateway in the foreground: what every command that serves does between "the options are good" and the exit
+// code.
 #pragma once
 
 #include <functional>
@@ -19,8 +20,8 @@ struct ServeHooks {
   std::vector<std::string> hints;
 };
 
-// Serves until SIGINT or SIGTERM, then stops accepting and drains for up to 5 s. The exit code: 0 ended as asked, 1 failed
-// (said on standard error). Main thread.
+// Serves until SIGINT or SIGTERM, then stops accepting and drains for up to 5 s. The exit code: 0 ended as asked, 1
+// failed (said on standard error). Main thread.
 int serve(GatewayOptions options, ServeHooks hooks = {});
 
 }  // namespace slipgate

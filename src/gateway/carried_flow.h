@@ -1,5 +1,5 @@
-// The owner of a flow that no coroutine holds: it lives until its flow is idle, until it ends itself, or until the gateway
-// goes.
+// The owner of a flow that no coroutine holds: it lives until its flow is idle, until it ends itself, or until the
+// gateway goes.
 #pragma once
 
 #include "flow/flow_table.h"

@@ -8,7 +8,7 @@
 #include "flow/flow_table.h"
 #include "flow/route.h"
 #include "host/udp.h"
-#include "io/loop.h"
+#include "io/task.h"
 #include "shard/shard.h"
 
 namespace slipgate {
@@ -27,7 +27,7 @@ struct Context {
   dns::Resolver &resolver;
   const FlowLimits &limits;
   const HostDatagramPort::Options &source;  // local addresses of outgoing host sockets
-  bool draining = false;  // no new flows
+  bool draining = false;                    // no new flows
 
   Counters &counters() const { return shard.counters(); }
   Stack &stack() const { return shard.stack(); }

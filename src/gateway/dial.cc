@@ -1,7 +1,5 @@
 #include "gateway/dial.h"
 
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <cerrno>
 #include <utility>
 
@@ -38,8 +36,7 @@ Task<Result<StreamPtr, DialError>> Dialer::dial_forward(size_t index) {
 
 StreamPtr Dialer::dial_dns(uint32_t client) {
   auto [ours, theirs] = make_stream_pair(context_.loop);
-  asio::co_spawn(context_.loop.context(), dns::serve_stream(context_.loop, context_.dns, std::move(ours), client),
-                 asio::detached);
+  spawn(context_.loop, dns::serve_stream(context_.loop, context_.dns, std::move(ours), client));
   return std::move(theirs);
 }
 

@@ -1,8 +1,6 @@
 #include "gateway/gateway.h"
 
 #include <algorithm>
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <utility>
 
 #include "base/log.h"
@@ -29,7 +27,8 @@ namespace slipgate {
 
 namespace {
 
-// Names of peers' endpoints and of rules: asked again this often while they do not resolve, and later in case they changed.
+// Names of peers' endpoints and of rules: asked again this often while they do not resolve, and later in case they
+// changed.
 constexpr Duration kResolveRetry = seconds(10);
 constexpr Duration kResolveAgain = minutes(5);
 
@@ -50,7 +49,8 @@ RouteOptions route_options(const GatewayOptions &options) {
   route.dns = options.dns;
   // Contract: the first own inside address of each family, when none is named.
   for (bool v4 : {true, false}) {
-    auto first = std::find_if(route.own.begin(), route.own.end(), [&](const IpAddress &own) { return own.is_v4() == v4; });
+    auto first =
+        std::find_if(route.own.begin(), route.own.end(), [&](const IpAddress &own) { return own.is_v4() == v4; });
     if (options.dns.empty() && first != route.own.end()) route.dns.push_back({*first, 53});
   }
   route.pingable = options.pingable.empty() ? route.own : options.pingable;
@@ -120,7 +120,7 @@ class Gateway::Impl final : public StackEvents, Neighbours {
     forwards_ = std::make_unique<ForwardService>(context_, tcp_, *link_, options_.forwards, own_addresses(options_));
     if (Result<void> listening = forwards_->listen(); !listening) return listening;
 
-    asio::co_spawn(loop_.context(), resolve_names(alive_), asio::detached);
+    spawn(loop_, resolve_names(alive_));
     if (limits_.max_flows < options_.limits.max_flows) {
       log::info("at most {} flows: so many the descriptor limit allows", limits_.max_flows);
     }
@@ -143,7 +143,7 @@ class Gateway::Impl final : public StackEvents, Neighbours {
   void drain(Duration most, std::function<void()> drained) {
     context_.draining = true;
     forwards_->stop();
-    asio::co_spawn(loop_.context(), wait_until_drained(loop_.now() + most, std::move(drained)), asio::detached);
+    spawn(loop_, wait_until_drained(loop_.now() + most, std::move(drained)));
   }
 
   GatewayStatus status() const {
@@ -317,10 +317,16 @@ Result<void> Gateway::reload(const GatewayOptions &options, std::vector<std::str
   return impl_->reload(options, unchanged);
 }
 
-void Gateway::drain(Duration most, std::function<void()> drained) { impl_->drain(most, std::move(drained)); }
+void Gateway::drain(Duration most, std::function<void()> drained) {
+  impl_->drain(most, std::move(drained));
+}
 
-GatewayStatus Gateway::status() const { return impl_->status(); }
+GatewayStatus Gateway::status() const {
+  return impl_->status();
+}
 
-std::vector<FlowStatus> Gateway::flows() const { return impl_->flows(); }
+std::vector<FlowStatus> Gateway::flows() const {
+  return impl_->flows();
+}
 
 }  // namespace slipgate

@@ -1,5 +1,5 @@
-// A gateway: links, shard, policy and services, put together. Everything it needs comes in by its constructor; several may
-// live in one process.
+// A gateway: links, shard, policy and services, put together. Everything it needs comes in by its constructor; several
+// may live in one process.
 #pragma once
 
 #include <functional>
@@ -17,7 +17,7 @@ namespace slipgate {
 
 struct FlowStatus {
   FlowKey key;
-  std::string client;   // name of the peer
+  std::string client;  // name of the peer
   std::string state;
   uint64_t bytes_up = 0, bytes_down = 0;
   Duration age{}, idle{};
@@ -25,7 +25,7 @@ struct FlowStatus {
 
 struct GatewayStatus {
   std::string name;
-  Endpoint listen;                                // of the WireGuard socket, with the port it really has
+  Endpoint listen;  // of the WireGuard socket, with the port it really has
   wireguard::PublicKey public_key{};
   Time started;
   size_t flows = 0, connections = 0;
@@ -36,13 +36,13 @@ struct GatewayStatus {
 
 class Gateway {
  public:
-  // Opens the link's socket and the forwards' listeners; serving starts with the loop's next turn. The error says which of
-  // them failed and why.
+  // Opens the link's socket and the forwards' listeners; serving starts with the loop's next turn. The error says which
+  // of them failed and why.
   static Result<std::unique_ptr<Gateway>> open(Loop &loop, const GatewayOptions &options);
   ~Gateway();
 
-  // Takes over what differs from the options in force: peers, policy, forwards. Standing flows and sessions stay. What can
-  // only change with a restart (the port, addresses, MTU) is named in `unchanged`.
+  // Takes over what differs from the options in force: peers, policy, forwards. Standing flows and sessions stay. What
+  // can only change with a restart (the port, addresses, MTU) is named in `unchanged`.
   Result<void> reload(const GatewayOptions &options, std::vector<std::string> &unchanged);
 
   // No new flows from now on; `drained` is called when the last one ended, or after `most`.

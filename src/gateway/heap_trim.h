@@ -1,5 +1,5 @@
-// Gives the heap's free pages back after a crowd of flows has gone: the C library keeps what small blocks once needed, and a
-// gateway that served ten thousand connections in the morning would hold their memory all day.
+// Gives the heap's free pages back after a crowd of flows has gone: the C library keeps what small blocks once needed,
+// and a gateway that served ten thousand connections in the morning would hold their memory all day.
 //
 // Lives on one shard.
 #pragma once

@@ -13,11 +13,11 @@
 namespace slipgate {
 
 struct GatewayOptions {
-  std::string name = "wireguard";         // control socket, logs, metrics label
+  std::string name = "wireguard";  // control socket, logs, metrics label
   WireGuardLinkOptions wireguard;
-  std::vector<IpPrefix> addresses;        // own inside addresses ([Interface] Address)
-  std::vector<Endpoint> dns;              // the built-in DNS answers here; empty: first own address of each family, port 53
-  std::vector<IpAddress> pingable;        // we answer echo here; empty: the own inside addresses
+  std::vector<IpPrefix> addresses;  // own inside addresses ([Interface] Address)
+  std::vector<Endpoint> dns;        // the built-in DNS answers here; empty: first own address of each family, port 53
+  std::vector<IpAddress> pingable;  // we answer echo here; empty: the own inside addresses
   PolicyOptions policy;
   std::vector<Forward> forwards;
   FlowLimits limits;
@@ -25,8 +25,8 @@ struct GatewayOptions {
   uint16_t mtu = 1420;
   size_t tcp_buffer_size = 4 << 20;
 
-  std::string config_file;                // reread on reload; empty: none
-  std::string control_path;               // empty: $XDG_RUNTIME_DIR/slipgate/NAME.sock when that folder exists
+  std::string config_file;   // reread on reload; empty: none
+  std::string control_path;  // empty: $XDG_RUNTIME_DIR/slipgate/NAME.sock when that folder exists
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
   std::optional<int> ready_fd;

@@ -1,8 +1,6 @@
 #include "gateway/serve_forward.h"
 
 #include <algorithm>
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <cstring>
 #include <unordered_map>
 #include <utility>
@@ -90,7 +88,8 @@ class ForwardService::UdpForward final : DatagramPortOwner {
     }
     flow->flow().touch(context.loop.now());
     flow->flow().bytes_down += payload.size();
-    context.stack().send_datagram(flow->flow().key, payload, {.ttl = header.ttl, .traffic_class = header.traffic_class});
+    context.stack().send_datagram(flow->flow().key, payload,
+                                  {.ttl = header.ttl, .traffic_class = header.traffic_class});
   }
 
   PeerFlow *open(const Endpoint &peer, const IpAddress &local) {
@@ -108,8 +107,7 @@ class ForwardService::UdpForward final : DatagramPortOwner {
     }
     auto made = std::make_unique<PeerFlow>(*this, peer, local);
     std::variant<Flow *, DropReason> admitted =
-        context.draining ? DropReason::too_many_flows
-                         : context.flows.open(key, *client, FlowState::established, *made);
+        context.draining ? DropReason::too_many_flows : context.flows.open(key, *client, FlowState::established, *made);
     if (auto *reason = std::get_if<DropReason>(&admitted)) {
       context.counters().drop(*reason);
       return nullptr;
@@ -120,9 +118,7 @@ class ForwardService::UdpForward final : DatagramPortOwner {
     return made.release();
   }
 
-  void on_datagram_error(const DatagramError &) override {
-    service_.context_.counters().drop(DropReason::send_failed);
-  }
+  void on_datagram_error(const DatagramError &) override { service_.context_.counters().drop(DropReason::send_failed); }
 
   ForwardService &service_;
   const size_t index_;
@@ -140,14 +136,12 @@ Result<void> ForwardService::listen() {
   for (size_t i = 0; i < forwards_.size(); i++) {
     const Forward &forward = forwards_[i];
     if (forward.direction != Forward::Direction::local) continue;
-    auto failed = [&](const Error &error) {
-      return Error{error.code, "forward " + forward.spec + ": " + error.text};
-    };
+    auto failed = [&](const Error &error) { return Error{error.code, "forward " + forward.spec + ": " + error.text}; };
     Endpoint local;
     if (is_tcp(forward)) {
       Result<std::unique_ptr<TcpListener>> listener =
           TcpListener::listen(context_.loop, forward.listen, [this, i](Fd descriptor, Endpoint peer) {
-            asio::co_spawn(context_.loop.context(), serve_connection(i, std::move(descriptor), peer), asio::detached);
+            spawn(context_.loop, serve_connection(i, std::move(descriptor), peer));
           });
       if (!listener) return failed(listener.error());
       local = (*listener)->local();
@@ -163,7 +157,9 @@ Result<void> ForwardService::listen() {
   return {};
 }
 
-void ForwardService::stop() { tcp_listeners_.clear(); }
+void ForwardService::stop() {
+  tcp_listeners_.clear();
+}
 
 // What the inside is told as source: the forward's own word, else the real client, else one of our inside addresses.
 Endpoint ForwardService::source_of(size_t index, const Endpoint &peer, bool v4) const {
@@ -203,8 +199,7 @@ Task<> ForwardService::serve_connection(size_t index, Fd descriptor, Endpoint pe
     co_return;
   }
   std::variant<Flow *, DropReason> admitted =
-      context_.draining ? DropReason::too_many_flows
-                        : context_.flows.open(key, *client, FlowState::connecting, *this);
+      context_.draining ? DropReason::too_many_flows : context_.flows.open(key, *client, FlowState::connecting, *this);
   if (auto *reason = std::get_if<DropReason>(&admitted)) {
     context_.counters().drop(*reason);
     co_return;

@@ -1,5 +1,5 @@
-// `-L`, `-t`, `-u`: listeners on the host whose connections and datagrams go to a target inside. The inside sees the real
-// client as source where it can.
+// `-L`, `-t`, `-u`: listeners on the host whose connections and datagrams go to a target inside. The inside sees the
+// real client as source where it can.
 //
 // Lives on one shard.
 #pragma once

@@ -1,8 +1,5 @@
 #include "gateway/serve_tcp.h"
 
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/cancellation_signal.hpp>
-#include <asio/co_spawn.hpp>
 #include <memory>
 
 #include "base/log.h"
@@ -11,19 +8,14 @@
 namespace slipgate {
 
 void TcpService::serve(StreamRequestPtr request) {
-  // The signal lives as long as the task, which the client's giving up cancels while it is being dialled.
-  auto cancel = std::make_shared<asio::cancellation_signal>();
-  std::weak_ptr<asio::cancellation_signal> weak = cancel;
-  request->on_cancel([weak, this] {
+  std::shared_ptr<TaskCancel> cancel = TaskCancel::make();
+  request->on_cancel([weak = std::weak_ptr(cancel), this] {
     context_.counters().drop(DropReason::request_cancelled);
-    // Not from within the stack's call.
     context_.loop.post([weak] {
-      if (auto signal = weak.lock()) signal->emit(asio::cancellation_type::terminal);
+      if (auto task = weak.lock()) task->cancel();
     });
   });
-  asio::cancellation_slot slot = cancel->slot();
-  asio::co_spawn(context_.loop.context(), serve_request(std::move(request)),
-                 asio::bind_cancellation_slot(slot, [cancel = std::move(cancel)](std::exception_ptr) {}));
+  spawn(context_.loop, serve_request(std::move(request)), std::move(cancel));
 }
 
 // The life of one TCP connection opened from inside.
@@ -67,7 +59,8 @@ Task<> TcpService::carry(FlowHandle flow, StreamPtr inside, StreamPtr outside) {
   context_.flows.set_state(*flow, FlowState::established);
   // The relay watches for idleness; the table's timer would only ask again.
   context_.flows.set_idle_timeout(*flow, hours(24 * 365));
-  RelayResult result = co_await relay(context_.loop, std::move(inside), std::move(outside), context_.limits.tcp_idle_timeout);
+  RelayResult result =
+      co_await relay(context_.loop, std::move(inside), std::move(outside), context_.limits.tcp_idle_timeout);
   if (result.idle) context_.counters().drop(DropReason::idle_timeout);
   log::debug("{}: closed, {} bytes up, {} down", flow->key.to_string(), result.bytes_up, result.bytes_down);
 }

@@ -1,7 +1,5 @@
 #include "gateway/serve_udp.h"
 
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <memory>
 #include <utility>
 
@@ -29,8 +27,7 @@ DatagramInfo info_of(const DatagramHeader &header) {
 class Mapping final : public DatagramFlow, DatagramPortOwner {
  public:
   Mapping(Context &context, const FlowKey &key)
-      : context_(context), key_(key),
-        port_(context.loop, *this, context.source) {}
+      : context_(context), key_(key), port_(context.loop, *this, context.source) {}
 
   void admitted(Flow &flow) { flow_ = FlowHandle(context_.flows, flow); }
 
@@ -80,7 +77,7 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
 
   void admitted(Flow &flow) {
     flow_ = FlowHandle(context_.flows, flow);
-    asio::co_spawn(context_.loop.context(), find_target(alive_), asio::detached);
+    spawn(context_.loop, find_target(alive_));
   }
 
   void from_inside(const FlowKey &, Bytes payload, const DatagramInfo &info, Bytes) override {
@@ -212,9 +209,8 @@ void UdpService::refuse(const FlowKey &key, DropReason reason, Bytes original) {
 
 void UdpService::serve_dns(const FlowKey &key, uint32_t client, Bytes payload) {
   context_.counters().dns_queries++;
-  context_.dns.query(payload, dns::Transport::udp, client, [this, key](Bytes answer) {
-    context_.stack().send_datagram(key, answer, {});
-  });
+  context_.dns.query(payload, dns::Transport::udp, client,
+                     [this, key](Bytes answer) { context_.stack().send_datagram(key, answer, {}); });
 }
 
 }  // namespace slipgate

@@ -1,5 +1,5 @@
-// Datagrams from inside: one flow and one host socket per client endpoint, whatever its destinations (RFC 4787: mapping and
-// filtering both endpoint-independent); the built-in DNS; `-R` listeners.
+// Datagrams from inside: one flow and one host socket per client endpoint, whatever its destinations (RFC 4787: mapping
+// and filtering both endpoint-independent); the built-in DNS; `-R` listeners.
 //
 // Lives on one shard.
 #pragma once

@@ -1,4 +1,5 @@
-// A link turns something outside into IP packets, and back: WireGuard datagrams, GUE, a namespace's TUN, Ethernet frames.
+// A link turns something outside into IP packets, and back: WireGuard datagrams, GUE, a namespace's TUN, Ethernet
+// frames.
 //
 // Lives on one shard. Packets move in batches; whoever is given a batch takes the packets out of it.
 #pragma once
@@ -24,8 +25,8 @@ class Link {
  public:
   virtual ~Link() = default;
 
-  // Packets for clients of this link, from the IP header on, with Packet::kHeadroom and kTailroom round them. They leave
-  // at the end of the turn.
+  // Packets for clients of this link, from the IP header on, with Packet::kHeadroom and kTailroom round them. They
+  // leave at the end of the turn.
   virtual void send(std::span<Packet> packets) = 0;
   // A client's name for logs and status ("alice", "peer bm9u…").
   virtual std::string client_name(uint32_t client) const = 0;

@@ -35,9 +35,9 @@ wireguard::DeviceConfig device_config(const WireGuardLinkOptions &options) {
 Result<std::unique_ptr<WireGuardLink>> WireGuardLink::open(Loop &loop, const WireGuardLinkOptions &options,
                                                            uint16_t number, LinkEvents &events, Counters &counters) {
   std::unique_ptr<WireGuardLink> link(new WireGuardLink(loop, options, number, events, counters));
-  Result<std::unique_ptr<UdpSocket>> socket = UdpSocket::open(
-      loop, *link, link->batches_, link->singles_, counters,
-      {.listen = options.listen, .queue_capacity = options.transmit_queue_capacity});
+  Result<std::unique_ptr<UdpSocket>> socket =
+      UdpSocket::open(loop, *link, link->batches_, link->singles_, counters,
+                      {.listen = options.listen, .queue_capacity = options.transmit_queue_capacity});
   if (!socket) return socket.error();
   link->socket_ = std::move(*socket);
   // A peer with an endpoint and a persistent keepalive is called at once.
@@ -58,7 +58,9 @@ WireGuardLink::WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, ui
   };
 }
 
-WireGuardLink::~WireGuardLink() { loop_.forget(*this); }
+WireGuardLink::~WireGuardLink() {
+  loop_.forget(*this);
+}
 
 void WireGuardLink::on_datagrams(std::span<Datagram> datagrams) {
   for (Datagram &datagram : datagrams) {
@@ -101,13 +103,17 @@ void WireGuardLink::on_turn_end() {
   }
 }
 
-std::string WireGuardLink::client_name(uint32_t client) const { return device_.peer_name(client); }
+std::string WireGuardLink::client_name(uint32_t client) const {
+  return device_.peer_name(client);
+}
 
 void WireGuardLink::set_peer(const wireguard::PeerConfig &config) {
   device_.set_peer(config, loop_.now(), output_);
   queue_datagrams();
 }
 
-void WireGuardLink::remove_peer(const wireguard::PublicKey &key) { device_.remove_peer(key); }
+void WireGuardLink::remove_peer(const wireguard::PublicKey &key) {
+  device_.remove_peer(key);
+}
 
 }  // namespace slipgate

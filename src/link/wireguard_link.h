@@ -45,7 +45,8 @@ class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, pr
   std::function<void(uint32_t peer, const DatagramPath &path)> on_handshake;
 
  private:
-  WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, uint16_t number, LinkEvents &events, Counters &counters);
+  WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, uint16_t number, LinkEvents &events,
+                Counters &counters);
 
   void on_datagrams(std::span<Datagram> datagrams) override;
   void on_queue_empty() override {}

@@ -23,7 +23,9 @@ Shard::Shard(Loop &loop, const StackConfig &config, StackEvents &events, const N
   stack_.on_pending([this] { loop_.at_turn_end(*this, kStackRank); });
 }
 
-Shard::~Shard() { loop_.forget(*this); }
+Shard::~Shard() {
+  loop_.forget(*this);
+}
 
 uint16_t Shard::attach(Link &link) {
   links_.push_back(&link);
@@ -44,7 +46,8 @@ void Shard::from_link(std::span<Packet> packets) {
     found.key.link = packet.link;
     if (neighbours_) {
       // Fragments do not say which ports they are for: the stack makes them whole first.
-      std::optional<uint16_t> link = found.fragment ? std::nullopt : neighbours_->neighbour_link(found.key, packet.client);
+      std::optional<uint16_t> link =
+          found.fragment ? std::nullopt : neighbours_->neighbour_link(found.key, packet.client);
       if (link) {
         forward({std::move(packet), found}, *link);
         continue;
@@ -64,7 +67,8 @@ void Shard::forward(LinkPacket &&packet, uint16_t link) {
   if (packet.parsed.ttl <= 1) {
     counters_.drop(DropReason::ttl_expired);
     const bool v4 = key.is_v4();
-    stack_.send_icmp_error(key, packet.packet.bytes(), key.outside.address, v4 ? icmp::kTimeExceeded : icmpv6::kTimeExceeded,
+    stack_.send_icmp_error(key, packet.packet.bytes(), key.outside.address,
+                           v4 ? icmp::kTimeExceeded : icmpv6::kTimeExceeded,
                            v4 ? icmp::kTtlExceeded : icmpv6::kHopLimitExceeded);
     return;
   }
@@ -79,9 +83,13 @@ void Shard::forward(LinkPacket &&packet, uint16_t link) {
   output({&packet.packet, 1});
 }
 
-void Shard::on_turn_end() { stack_.flush(); }
+void Shard::on_turn_end() {
+  stack_.flush();
+}
 
-Packet Shard::allocate(size_t size) { return transmit_pool_.allocate(size); }
+Packet Shard::allocate(size_t size) {
+  return transmit_pool_.allocate(size);
+}
 
 void Shard::output(std::span<Packet> packets) {
   // Runs of one link go on as one batch.

@@ -1,5 +1,5 @@
-// The one place that packets pass, in and out: count, look once (parse), hand on. One thread's links on one side, its stack
-// on the other.
+// The one place that packets pass, in and out: count, look once (parse), hand on. One thread's links on one side, its
+// stack on the other.
 //
 // Lives on one shard. Links are attached before the first packet and outlive it.
 #pragma once
@@ -19,7 +19,8 @@ namespace slipgate {
 // Who knows which packets go straight from one client to another.
 class Neighbours {
  public:
-  // The link of the other client whose address key.outside is, when `client` may talk to it; none: the stack's business.
+  // The link of the other client whose address key.outside is, when `client` may talk to it; none: the stack's
+  // business.
   virtual std::optional<uint16_t> neighbour_link(const FlowKey &key, uint32_t client) const = 0;
 
  protected:
