@@ -15,10 +15,9 @@ for closed in 203.0.113.1 198.51.100.1 169.254.169.254 2001:db8:203::1 2001:db8:
 done
 peer one udp-refused 203.0.113.1 7000 EHOSTUNREACH
 peer one udp-refused 2001:db8:203::1 7000 EACCES
-# 127.0.0.1 and ::1 through the tunnel, past the client's own loopback:
-in_client one sysctl -qw net.ipv4.conf.all.route_localnet=1 "net.ipv4.conf.${T}one.route_localnet=1" net.ipv4.conf.all.rp_filter=0
+# 127.0.0.1 through the tunnel, past the client's own loopback:
 ip -n "$T-one" route del local 127.0.0.0/8 table local dev lo
 ip -n "$T-one" route del local 127.0.0.1 table local dev lo
 ip -n "$T-one" route add 127.0.0.1/32 dev "${T}one" src 10.7.0.2
-peer one connect-error 127.0.0.1 8080 ECONNREFUSED
+peer one refused-on-wire "${T}one" 127.0.0.1 8080
 expect "hello from the server" in_client one curl -sS -m 10 http://203.0.113.2:8080/hello

@@ -89,7 +89,7 @@ guest_script() {
   in_gateway timeout -k 5 "$seconds" qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -no-user-config \
     -display none -no-reboot -kernel "$GUEST_CACHE/vmlinuz" -initrd "$W/initramfs" -serial "file:$W/console.log" \
     -append "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off tsc=unstable" \
-    -nic user,model=virtio-net-pci </dev/null >"$W/qemu.log" 2>&1 || { cat "$W/qemu.log"; tail -n 20 "$W/console.log"; fail "QEMU"; }
+    -nic user,ipv6=off,model=virtio-net-pci </dev/null >"$W/qemu.log" 2>&1 || { cat "$W/qemu.log"; tail -n 20 "$W/console.log"; fail "QEMU"; }
   tr -d '\r' <"$W/console.log"
   status=$(tr -d '\r' <"$W/console.log" | sed -n 's/^guest status //p')
   return "${status:-125}"

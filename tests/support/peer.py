@@ -115,6 +115,23 @@ def connect_error(host, port, name, milliseconds='20000'):
     return f'{name} after {took:.1f} ms'
 
 
+def refused_on_wire(device, host, port):
+    """A SYN is answered with a RST, seen on the device: for addresses from which this kernel takes no answers."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800)) as wire, socket.socket() as sock:
+        wire.bind((device, 0x0800))
+        wire.settimeout(PATIENCE / 4)
+        sock.setblocking(False)
+        sock.connect_ex((host, int(port)))
+        end = time.monotonic() + PATIENCE / 4
+        while time.monotonic() < end:
+            packet = wire.recv(2000)
+            header = 4 * (packet[0] & 15)
+            if packet[9] == socket.IPPROTO_TCP and packet[12:16] == socket.inet_aton(host):
+                check(packet[header + 13] & 4, f'TCP flags {packet[header + 13]:#x} instead of RST')
+                return 'RST'
+    raise Unseen('silence')
+
+
 def black_hole(hole, host, count='20'):
     """Connections to a black hole stay pending, and meanwhile another flow is as quick as it was."""
     with connect(host, 7000) as other:
@@ -380,7 +397,7 @@ def garbage(host, port, count='2000'):
 
 def main():
     behaviours = {function.__name__.replace('_', '-'): function for function in (
-        connect_error, black_hole, half_close_first, exchange, stalled, reset, reuse, udp_echo, udp_ask, udp_refused,
+        connect_error, refused_on_wire, black_hole, half_close_first, exchange, stalled, reset, reuse, udp_echo, udp_ask, udp_refused,
         udp_mapping, many, session, keep, idle, accept_one, answer_udp, ask, garbage)}
     if len(sys.argv) < 2 or sys.argv[1] not in behaviours:
         sys.exit('peer.py: one of ' + ' '.join(behaviours))

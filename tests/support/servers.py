@@ -47,7 +47,7 @@ ZONE = {
     'six.test': {AAAA: [address('2001:db8:203::2')]},
     'alias.test': {CNAME: [encode_name('web.test')]},
     'many.test': {A: [bytes([203, 0, 113, n]) for n in range(1, 200)]},
-    'some.test': {A: [bytes([203, 0, 113, n]) for n in range(1, 61)]},
+    'some.test': {A: [bytes([203, 0, 113, n]) for n in range(1, 41)]},
     'long.test': {TXT: [bytes([200]) + b'x' * 200 for _ in range(20)]},
     '_ssh._tcp.test': {SRV: [struct.pack('!HHH', 1, 2, 22) + encode_name('web.test')]},
     'https.test': {HTTPS: [struct.pack('!H', 1) + encode_name('') + struct.pack('!HH', 1, 3) + b'\x02h2']},
