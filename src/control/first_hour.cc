@@ -4,8 +4,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <cerrno>
 #include <csignal>
 #include <thread>
@@ -14,7 +12,7 @@
 #include "host/host_addresses.h"
 #include "host/port_mapping.h"
 #include "io/fd.h"
-#include "io/loop.h"
+#include "io/task.h"
 
 namespace slipgate {
 
@@ -65,9 +63,7 @@ struct RouterPort::Keeper {
       sigset_t all;  // signals are the main thread's
       sigfillset(&all);
       pthread_sigmask(SIG_BLOCK, &all, nullptr);
-      asio::co_spawn(loop.context(),
-                     keep_port_mapping(loop, mapping, [this](const Result<PortMapping> &told) { renewed(told); }),
-                     asio::detached);
+      spawn(loop, keep_port_mapping(loop, mapping, [this](const Result<PortMapping> &told) { renewed(told); }));
       loop.run();
     });
   }
@@ -126,7 +122,7 @@ std::unique_ptr<RouterPort> RouterPort::ask(uint16_t port, bool v4) {
   Result<PortMapping> answer = Error{ETIMEDOUT, "no answer"};
   {
     Loop loop;
-    asio::co_spawn(loop.context(), ask_once(loop, *router, port, &answer), asio::detached);
+    spawn(loop, ask_once(loop, *router, port, &answer));
     loop.run();
   }
   if (!answer) {

@@ -3,30 +3,18 @@
 // 1.34 calls deprecated what 1.18 has no other name for.
 #define CARES_NO_DEPRECATED
 #include <ares.h>
+#include <sys/ioctl.h>
 #include <sys/time.h>
 
-#include <asio/error.hpp>
-#include <asio/posix/stream_descriptor.hpp>
 #include <unordered_map>
 
 #include "base/log.h"
 #include "dns/answer.h"
+#include "io/poller.h"
 
 namespace slipgate::dns {
 
 namespace {
-
-// c-ares closes its sockets itself: the descriptor is released, not closed, when it says that it will.
-struct Socket {
-  explicit Socket(asio::io_context &context) : descriptor(context) {}
-  ~Socket() {
-    if (descriptor.is_open()) descriptor.release();
-  }
-
-  asio::posix::stream_descriptor descriptor;
-  bool wants_read = false, wants_write = false;
-  bool waits_read = false, waits_write = false;
-};
 
 Code code_of(int status) {
   switch (status) {
@@ -50,11 +38,13 @@ std::string joined(const std::vector<std::string> &servers) {
 }  // namespace
 
 struct Upstream::State final : TimerTarget {
+  // A socket of c-ares', which closes it itself after it has said so.
+  struct Socket;
+
   State(Loop &on_loop, const UpstreamOptions &options);
   ~State();
 
   void on_socket_state(int descriptor, bool readable, bool writable);
-  void wait(const std::shared_ptr<Socket> &socket, bool for_read);
   void process(int readable, int writable);
   void arm();
   void on_timer(Timer &, Time) override { process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); }
@@ -63,6 +53,35 @@ struct Upstream::State final : TimerTarget {
   Timer timer{*this};
   ares_channel channel = nullptr;
   std::unordered_map<int, std::shared_ptr<Socket>> sockets;
+};
+
+struct Upstream::State::Socket final : Pollable, std::enable_shared_from_this<Socket> {
+  Socket(State &owner, int number) : state(owner), descriptor(number) {
+    // Not watched (ENOMEM, ENOSPC): its queries time out.
+    watched = static_cast<bool>(state.loop.poller().add(descriptor, *this));
+  }
+  ~Socket() {
+    if (watched) state.loop.poller().remove(descriptor, *this);
+  }
+
+  void on_events(uint32_t events) override {
+    // c-ares may close it, and so destroy this, in the call.
+    std::weak_ptr<Socket> weak = weak_from_this();
+    constexpr uint32_t kOver = EPOLLERR | EPOLLHUP | EPOLLRDHUP;
+    bool read = wants_read && (events & (EPOLLIN | kOver));
+    bool write = wants_write && (events & (EPOLLOUT | kOver));
+    if (!read && !write) return;
+    state.process(read ? descriptor : ARES_SOCKET_BAD, write ? descriptor : ARES_SOCKET_BAD);
+    // It reads a piece at a time and expects to be called again for the rest; the poller tells only what is new.
+    int left = 0;
+    if (weak.expired() || ioctl(descriptor, FIONREAD, &left) != 0 || left == 0) return;
+    state.loop.poller().rearm(descriptor, *this);
+  }
+
+  State &state;
+  const int descriptor;
+  bool watched = false;
+  bool wants_read = false, wants_write = false;
 };
 
 Upstream::State::State(Loop &on_loop, const UpstreamOptions &options) : loop(on_loop) {
@@ -120,41 +139,11 @@ void Upstream::State::on_socket_state(int descriptor, bool readable, bool writab
     return;
   }
   std::shared_ptr<Socket> &socket = sockets[descriptor];
-  if (!socket) {
-    socket = std::make_shared<Socket>(loop.context());
-    std::error_code error;
-    socket->descriptor.assign(descriptor, error);
-    // Not watched (ENOMEM, ENOSPC): its queries time out.
-    if (error) return;
-  }
-  if (!socket->descriptor.is_open()) return;
+  if (!socket) socket = std::make_shared<Socket>(*this, descriptor);
+  // It may have become writable while nobody wanted to write.
+  if (socket->watched && writable && !socket->wants_write) loop.poller().rearm(descriptor, *socket);
   socket->wants_read = readable;
   socket->wants_write = writable;
-  if (readable && !socket->waits_read) wait(socket, true);
-  if (writable && !socket->waits_write) wait(socket, false);
-}
-
-void Upstream::State::wait(const std::shared_ptr<Socket> &socket, bool for_read) {
-  using asio::posix::stream_descriptor;
-  (for_read ? socket->waits_read : socket->waits_write) = true;
-  // The number of a closed socket comes again: what is asked is whether this very one is still there.
-  socket->descriptor.async_wait(for_read ? stream_descriptor::wait_read : stream_descriptor::wait_write,
-                                [this, weak = std::weak_ptr<Socket>(socket), for_read](const std::error_code &error) {
-                                  std::shared_ptr<Socket> ready = weak.lock();
-                                  if (!ready || error == asio::error::operation_aborted) return;
-                                  (for_read ? ready->waits_read : ready->waits_write) = false;
-                                  if (!(for_read ? ready->wants_read : ready->wants_write)) return;
-                                  int descriptor = ready->descriptor.native_handle();
-                                  ready.reset();
-                                  process(for_read ? descriptor : ARES_SOCKET_BAD,
-                                          for_read ? ARES_SOCKET_BAD : descriptor);
-                                  // c-ares may have read one piece of several, and level-triggered it expects to be
-                                  // called again.
-                                  if (std::shared_ptr<Socket> again = weak.lock()) {
-                                    if (for_read && again->wants_read && !again->waits_read) wait(again, true);
-                                    if (!for_read && again->wants_write && !again->waits_write) wait(again, false);
-                                  }
-                                });
 }
 
 void Upstream::State::process(int readable, int writable) {

@@ -2,7 +2,6 @@
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 

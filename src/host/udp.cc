@@ -1,7 +1,6 @@
 #include "host/udp.h"
 
 #include <netinet/in.h>
-#include <sys/epoll.h>
 
 #include <algorithm>
 #include <cerrno>

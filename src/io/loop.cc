@@ -60,7 +60,9 @@ void Loop::turn(Duration longest) {
   poller_->begin_turn();
   awake_ = false;
   size_t handled = wait > Duration(0) ? context_.run_one_for(wait) : context_.poll_one();
-  for (int i = 1; handled && i < kHandlersPerTurn; i++) handled = context_.poll_one();
+  // Asking Asio for more costs a system call: only when there is something.
+  for (int i = 1; posted_ && handled && i < kHandlersPerTurn; i++) handled = context_.poll_one();
+  posted_ = false;
   awake_ = true;
   timers_.advance(BootClock::now());
   turn_end();

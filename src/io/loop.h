@@ -98,6 +98,9 @@ class Loop {
   // The time of this turn.
   Time now();
 
+  // Says that a handler was put into Asio's queue in this turn, so that it still runs in it.
+  void note_posted() { posted_ = true; }
+
   // Runs `work` on this loop's thread, in a later turn. Any thread.
   void post(std::function<void()> work);
   // Calls part.on_turn_end() once, at the end of this turn; repeated calls in one turn count once. Parts run in the
@@ -120,7 +123,8 @@ class Loop {
   TimerWheel timers_;
   Scratch scratch_;
   std::unique_ptr<Poller> poller_;
-  bool awake_ = true;  // the clock was read since the wait
+  bool awake_ = true;    // the clock was read since the wait
+  bool posted_ = false;  // handlers wait in Asio's queue
   std::vector<TurnEnd *> waiting_[kRanks];
   std::vector<TurnEnd *> running_;  // of the rank that runs now
   Parked *parked_ = nullptr;

@@ -4,6 +4,8 @@
 // Lives on one shard.
 #pragma once
 
+#include <sys/epoll.h>  // EPOLLIN and its kin, which on_events() is told
+
 #include <array>
 #include <cstdint>
 #include <memory>
