@@ -6,6 +6,7 @@
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "base/endian.h"
 
@@ -27,8 +28,10 @@ T *view_as(MutableBytes bytes) {
   return bytes.size() < sizeof(T) ? nullptr : reinterpret_cast<T *>(bytes.data());
 }
 
+// The bytes of a header or integer; text has its own below.
 template <typename T>
-Bytes bytes_of(const T &object) {
+requires(std::is_trivially_copyable_v<T> && !std::is_convertible_v<const T &, std::string_view>) Bytes
+    bytes_of(const T &object) {
   return {reinterpret_cast<const uint8_t *>(&object), sizeof(T)};
 }
 

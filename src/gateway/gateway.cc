@@ -58,6 +58,11 @@ RouteOptions route_options(const GatewayOptions &options) {
   return route;
 }
 
+GatewayOptions with_link_mtu(GatewayOptions options) {
+  options.wireguard.mtu = options.mtu;
+  return options;
+}
+
 FlowLimits limits_in_force(FlowLimits limits) {
   limits.max_flows = std::min(limits.max_flows, admissible_flows(raise_descriptor_limit()));
   limits.max_flows_per_client = std::min(limits.max_flows_per_client, limits.max_flows);
@@ -71,7 +76,7 @@ class Gateway::Impl final : public StackEvents, Neighbours {
  public:
   Impl(Loop &loop, const GatewayOptions &options)
       : loop_(loop),
-        options_(options),
+        options_(with_link_mtu(options)),
         limits_(limits_in_force(options.limits)),
         source_{options.source_ipv4, options.source_ipv6},
         policy_(options.policy),

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "base/log.h"
 #include "dns/resolver.h"
+#include "io/socket_address.h"
 #include "io/wait.h"
+#include "wire/proxy_header.h"
 
 namespace slipgate {
 
@@ -15,6 +18,8 @@ namespace {
 
 // A client that is asked to accept either answers within some round trips or is not there.
 constexpr Duration kInsideConnect = seconds(10);
+// A proxy sends its line with the first packet.
+constexpr Duration kProxyLine = seconds(5);
 
 bool is_tcp(const Forward &forward) {
   return forward.transport == Forward::Transport::tcp || forward.transport == Forward::Transport::tcp_proxy_v1;
@@ -41,10 +46,23 @@ class ForwardService::UdpForward final : DatagramPortOwner {
   Endpoint local() const { return socket_->local(); }
 
  private:
+  // Who sends to the listener: an endpoint, and behind a proxy the client that its header names.
+  struct Peer {
+    Endpoint endpoint;
+    bool proxied = false;
+    SppHeader header{};
+
+    // The client's own endpoint.
+    Endpoint client() const { return proxied ? header.client().source : endpoint; }
+    bool operator==(const Peer &other) const {
+      return endpoint == other.endpoint && std::memcmp(&header, &other.header, sizeof(header)) == 0;
+    }
+  };
+
   // One peer of the listener. From inside its datagrams look as if the peer had sent them itself.
   class PeerFlow final : public DatagramFlow {
    public:
-    PeerFlow(UdpForward &forward, const Endpoint &peer, const IpAddress &local)
+    PeerFlow(UdpForward &forward, const Peer &peer, const IpAddress &local)
         : forward_(forward), peer_(peer), local_(local) {}
     ~PeerFlow() override { forward_.flows_.erase(peer_); }
 
@@ -56,29 +74,42 @@ class ForwardService::UdpForward final : DatagramPortOwner {
       flow_->bytes_up += payload.size();
       DatagramHeader header{.ttl = info.ttl, .traffic_class = info.traffic_class};
       header.local = local_;
-      forward_.socket_->send({}, payload, peer_, header);
+      Bytes proxy = peer_.proxied ? bytes_of(peer_.header) : Bytes();
+      forward_.socket_->send(proxy, payload, peer_.endpoint, header);
       if (forward_.forward().transport == Forward::Transport::udp_rpc) delete this;
     }
     void on_idle(Flow &) override { delete this; }
 
    private:
     UdpForward &forward_;
-    const Endpoint peer_;
+    const Peer peer_;
     const IpAddress local_;
     FlowHandle flow_;
   };
 
-  struct EndpointHash {
-    size_t operator()(const Endpoint &endpoint) const {
-      std::string_view bytes(reinterpret_cast<const char *>(endpoint.address.v6_bytes().data()), 16);
-      return std::hash<std::string_view>()(bytes) ^ (size_t{endpoint.port} << 20);
+  struct PeerHash {
+    size_t operator()(const Peer &peer) const {
+      std::hash<std::string_view> hash;
+      return hash(text_of(peer.endpoint.address.v6_bytes())) ^ (size_t{peer.endpoint.port} << 20) ^
+             hash(text_of(bytes_of(peer.header)));
     }
   };
 
   const Forward &forward() const { return service_.forwards_[index_]; }
 
-  void on_datagram(Bytes payload, const Endpoint &peer, const DatagramHeader &header) override {
+  void on_datagram(Bytes payload, const Endpoint &from, const DatagramHeader &header) override {
     Context &context = service_.context_;
+    Peer peer{.endpoint = from};
+    if (forward().transport == Forward::Transport::udp_spp) {
+      const SppHeader *spp = view_spp(payload);
+      if (!spp) {
+        context.counters().drop(DropReason::bad_header);
+        return;
+      }
+      peer.proxied = true;
+      peer.header = *spp;
+      payload = payload.subspan(sizeof(SppHeader));
+    }
     PeerFlow *flow = nullptr;
     if (auto found = flows_.find(peer); found != flows_.end()) {
       flow = found->second;
@@ -92,14 +123,14 @@ class ForwardService::UdpForward final : DatagramPortOwner {
                                   {.ttl = header.ttl, .traffic_class = header.traffic_class});
   }
 
-  PeerFlow *open(const Endpoint &peer, const IpAddress &local) {
+  PeerFlow *open(const Peer &peer, const IpAddress &local) {
     Context &context = service_.context_;
     std::optional<IpAddress> target = IpAddress::parse(forward().target);
     if (!target) return nullptr;  // listen() saw to it
     FlowKey key;
     key.protocol = Protocol::udp;
     key.inside = {*target, forward().target_port ? forward().target_port : socket_->local().port};
-    key.outside = service_.source_of(index_, peer, target->is_v4());
+    key.outside = service_.source_of(index_, peer.client(), target->is_v4());
     std::optional<uint32_t> client = service_.link_.peer_for(*target);
     if (!client) {
       context.counters().drop(DropReason::wireguard_no_peer);
@@ -123,7 +154,7 @@ class ForwardService::UdpForward final : DatagramPortOwner {
   ForwardService &service_;
   const size_t index_;
   std::unique_ptr<HostDatagramSocket> socket_;
-  std::unordered_map<Endpoint, PeerFlow *, EndpointHash> flows_;  // bounded by the flow table
+  std::unordered_map<Peer, PeerFlow *, PeerHash> flows_;  // bounded by the flow table
 };
 
 ForwardService::ForwardService(Context &context, TcpService &tcp, const WireGuardLink &link,
@@ -141,7 +172,8 @@ Result<void> ForwardService::listen() {
     if (is_tcp(forward)) {
       Result<std::unique_ptr<TcpListener>> listener =
           TcpListener::listen(context_.loop, forward.listen, [this, i](Fd descriptor, Endpoint peer) {
-            spawn(context_.loop, serve_connection(i, std::move(descriptor), peer));
+            Endpoint local = local_endpoint(descriptor.get());
+            spawn(context_.loop, serve_connection(i, std::move(descriptor), local, peer));
           });
       if (!listener) return failed(listener.error());
       local = (*listener)->local();
@@ -174,15 +206,65 @@ Endpoint ForwardService::source_of(size_t index, const Endpoint &peer, bool v4) 
   return address.is_v4() == v4 ? peer : Endpoint{IpAddress::any(v4), peer.port};
 }
 
+namespace {
+
+// Wakes a task when a stream has something.
+class Readable final : public StreamWatcher {
+ public:
+  explicit Readable(Event &event) : event_(event) {}
+  void on_readable() override { event_.notify(); }
+  void on_writable() override {}
+
+ private:
+  Event &event_;
+};
+
+}  // namespace
+
+// The line before the data, taken off the stream; none: the peer does not speak the protocol, or not in time.
+Task<std::optional<ProxiedClient>> ForwardService::read_proxy_line(Stream *stream) {
+  const Time deadline = context_.loop.now() + kProxyLine;
+  Event event(context_.loop);
+  Readable readable(event);
+  stream->watch(&readable);
+  std::optional<ProxiedClient> client;
+  while (true) {
+    Peeked peeked = stream->peek(kMostProxyV1Bytes);
+    std::string line;
+    for (const iovec &piece : peeked.pieces) line.append(static_cast<const char *>(piece.iov_base), piece.iov_len);
+    ProxyV1 found = parse_proxy_v1(bytes_of(line));
+    if (found.state == ProxyV1::State::complete) {
+      stream->consume(found.size);
+      client = found.client;
+      break;
+    }
+    if (found.state == ProxyV1::State::malformed || peeked.end || peeked.error) break;
+    if (co_await event.wait(deadline) != Woken::notified) break;
+  }
+  stream->watch(nullptr);
+  co_return client;
+}
+
 // The life of one TCP connection opened from the host.
-Task<> ForwardService::serve_connection(size_t index, Fd descriptor, Endpoint peer) {
+Task<> ForwardService::serve_connection(size_t index, Fd descriptor, Endpoint local, Endpoint peer) {
   const Forward &forward = forwards_[index];
+  uint16_t port = forward.target_port;
   Result<StreamPtr> host = make_host_stream(context_.loop, std::move(descriptor));
   if (!host) {
     context_.counters().drop(DropReason::descriptors_exhausted);
     co_return;
   }
   StreamPtr outside = std::move(*host);  // not finished: going away is an RST
+  if (forward.transport == Forward::Transport::tcp_proxy_v1) {
+    std::optional<ProxiedClient> proxied = co_await read_proxy_line(outside.get());
+    if (!proxied) {
+      context_.counters().drop(DropReason::bad_header);
+      log::info("forward {}: {} sent no PROXY line", forward.spec, peer.to_string());
+      co_return;
+    }
+    peer = proxied->source;
+    port = port ? port : proxied->destination.port;
+  }
   Result<std::vector<IpAddress>> target = co_await context_.resolver.resolve(forward.target);
   if (!target) {
     context_.counters().drop(DropReason::host_unreachable);
@@ -191,7 +273,7 @@ Task<> ForwardService::serve_connection(size_t index, Fd descriptor, Endpoint pe
   }
   FlowKey key;
   key.protocol = Protocol::tcp;
-  key.inside = {target->front(), forward.target_port ? forward.target_port : forward.listen.port};
+  key.inside = {target->front(), port ? port : local.port};
   key.outside = source_of(index, peer, key.inside.address.is_v4());
   std::optional<uint32_t> client = link_.peer_for(key.inside.address);
   if (!client) {

@@ -13,6 +13,7 @@
 #include "host/tcp.h"
 #include "host/udp.h"
 #include "link/wireguard_link.h"
+#include "wire/proxy_header.h"
 
 namespace slipgate {
 
@@ -33,7 +34,8 @@ class ForwardService final : public FlowOwner {
  private:
   class UdpForward;
 
-  Task<> serve_connection(size_t index, Fd descriptor, Endpoint peer);
+  Task<> serve_connection(size_t index, Fd descriptor, Endpoint local, Endpoint peer);
+  Task<std::optional<ProxiedClient>> read_proxy_line(Stream *stream);
   Endpoint source_of(size_t index, const Endpoint &peer, bool v4) const;
 
   Context &context_;

@@ -20,6 +20,7 @@ struct WireGuardLinkOptions {
   // Where the UDP socket binds; both families when the address is :: (the default). Port 0: the kernel's choice.
   Endpoint listen;
   std::vector<WireGuardPeerOptions> peers;
+  uint16_t mtu = 1420;                    // of inside packets; padding stays within it
   size_t transmit_queue_capacity = 1024;  // packets
 };
 

@@ -26,6 +26,7 @@ wireguard::DeviceConfig device_config(const WireGuardLinkOptions &options) {
   wireguard::DeviceConfig config;
   config.private_key = options.private_key;
   for (const WireGuardPeerOptions &peer : options.peers) config.peers.push_back(peer.config);
+  config.mtu = options.mtu;
   config.wall_offset = wall_offset();
   return config;
 }

@@ -92,6 +92,7 @@ as_user() { setpriv --reuid=$ORDINARY --regid=$ORDINARY --clear-groups --no-new-
 background() {
   local name=$1
   shift
+  : >"$W/$name.log" # now, not when the child gets to it: who waits for a line must not find an earlier run's
   "$@" >"$W/$name.log" 2>&1 </dev/null &
   pid[$name]=$!
   disown

@@ -383,6 +383,26 @@ def ask(host, port):
         return read_to_end(sock).decode().strip()
 
 
+def ask_proxied(host, port, client):
+    """The same as a proxy that speaks for `client` (PROXY protocol, version 1)."""
+    with connect(host, port) as sock:
+        sock.sendall(f'PROXY TCP4 {client} {host} 4444 {port}\r\n'.encode())
+        return read_to_end(sock).decode().strip()
+
+
+def udp_ask_proxied(host, port, client):
+    """Prints the answer to one datagram of `client` behind Cloudflare's header, which must come back with it."""
+    mapped = [socket.inet_pton(socket.AF_INET6, f'::ffff:{address}') for address in (client, host)]
+    header = struct.pack('>H16s16sHH', 0x56ec, *mapped, 4444, int(port))
+    with socket.socket(family_of(host), socket.SOCK_DGRAM) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect((host, int(port)))
+        sock.send(header + b'?')
+        answer = sock.recv(65536)
+    check(answer[:len(header)] == header, 'the header did not come back')
+    return answer[len(header):].decode()
+
+
 def garbage(host, port, count='2000'):
     """Datagrams of every kind of nonsense, some of them shaped like WireGuard messages."""
     with socket.socket(family_of(host), socket.SOCK_DGRAM) as sock:
@@ -398,7 +418,8 @@ def garbage(host, port, count='2000'):
 def main():
     behaviours = {function.__name__.replace('_', '-'): function for function in (
         connect_error, refused_on_wire, black_hole, half_close_first, exchange, stalled, reset, reuse, udp_echo, udp_ask, udp_refused,
-        udp_mapping, many, session, keep, idle, accept_one, answer_udp, ask, garbage)}
+        udp_mapping, many, session, keep, idle, accept_one, answer_udp, ask,
+        ask_proxied, udp_ask_proxied, garbage)}
     if len(sys.argv) < 2 or sys.argv[1] not in behaviours:
         sys.exit('peer.py: one of ' + ' '.join(behaviours))
     try:
