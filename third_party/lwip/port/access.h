@@ -1,5 +1,5 @@
-/* lwIP's thread-local variables behind functions, for src/stack/world.cc: C++ must not name them (it would need -fopenmp,
-   and g++'s UBSan reports a false null load).
+/* lwIP's thread-local variables behind functions, for src/stack/world.cc: C++ must not name them (it would need
+   -fopenmp, and g++'s UBSan reports a false null load).
 
    One netif, one listener and one UDP PCB per thread; the lists that lwIP searches hold what is shown to it and nothing
    else. All functions: on the thread that called access_start(). */
@@ -22,7 +22,8 @@ void access_start(access_output_fn output, tcp_accept_fn accept);
 void access_stop(void);
 u8_t access_netif_index(void);
 
-/* What lwIP sees from now on: these two PCBs (or null), time `ticks` of TCP_SLOW_INTERVAL, segments for packets of `mtu`. */
+/* What lwIP sees from now on: these two PCBs (or null), time `ticks` of TCP_SLOW_INTERVAL, segments for packets of
+ * `mtu`. */
 void access_show(struct tcp_pcb *active, struct tcp_pcb *time_wait, u32_t ticks, u16_t mtu);
 /* Nothing any more; which PCBs there are now. */
 void access_hide(struct tcp_pcb **active, struct tcp_pcb **time_wait);

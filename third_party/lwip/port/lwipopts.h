@@ -88,7 +88,7 @@
 /* The slow timer every 100 ms: retransmission after 200 ms at the earliest, not after a second. */
 #define TCP_TMR_INTERVAL 50
 #define LWIP_TCP_RTO_TIME 1000 /* RFC 6298 section 2.1 */
-#define TCP_MSL 15000UL        /* LAST_ACK without a word from the peer; TIME_WAIT is bounded by the stack's own timer */
+#define TCP_MSL 15000UL /* LAST_ACK without a word from the peer; TIME_WAIT is bounded by the stack's own timer */
 #define TCP_MAXRTX 12
 #define TCP_SYNMAXRTX 12 /* one a second: an opening towards a client fails after 13 s */
 

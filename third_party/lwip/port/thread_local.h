@@ -1,10 +1,10 @@
 /* Makes lwIP's variables thread-local without editing its sources: every one of its units is compiled with this header
    included first (-include) and with -fopenmp.
 
-   A declaration followed by `#pragma omp threadprivate` makes the variable thread-local storage, for static ones too when
-   they are declared here ahead of their definition. Nothing of the OpenMP runtime is used. A unit that forgot this header
-   fails to link (TLS definition against non-TLS reference). The C++ side reaches the variables through the accessors of
-   port/access.h. */
+   A declaration followed by `#pragma omp threadprivate` makes the variable thread-local storage, for static ones too
+   when they are declared here ahead of their definition. Nothing of the OpenMP runtime is used. A unit that forgot this
+   header fails to link (TLS definition against non-TLS reference). The C++ side reaches the variables through the
+   accessors of port/access.h. */
 #ifndef SLIPGATE_LWIP_THREAD_LOCAL_H
 #define SLIPGATE_LWIP_THREAD_LOCAL_H
 

@@ -25,10 +25,10 @@ uint32_t slipgate_lwip_random(void); /* port/access.c */
   do {                        \
     printf x;                 \
   } while (0)
-#define LWIP_PLATFORM_ASSERT(x)                                         \
-  do {                                                                  \
+#define LWIP_PLATFORM_ASSERT(x)                                        \
+  do {                                                                 \
     fprintf(stderr, "lwIP: %s (%s line %d)\n", x, __FILE__, __LINE__); \
-    abort();                                                            \
+    abort();                                                           \
   } while (0)
 
 #endif
