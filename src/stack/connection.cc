@@ -279,8 +279,18 @@ void Connection::flush() {
     LwipScope scope(world_, *this);
     open_window();
     give_data();
-    if (pcb_->rcv_nxt != acknowledged_) tcp_ack_now(pcb_);
+    bool owed = pcb_->rcv_nxt != acknowledged_;
+    if (owed && acknowledges_now()) {
+      tcp_ack_now(pcb_);
+    } else if (owed && !acknowledge_timer_.armed()) {
+      world_.timers.arm(acknowledge_timer_, world_.timers.now() + kAcknowledgeDelay);
+    }
     tcp_output(pcb_);
+    gap_ = pcb_->ooseq != nullptr;
+    if (pcb_->rcv_nxt == acknowledged_) {
+      acknowledge_timer_.cancel();
+      acknowledge_overdue_ = false;
+    }
     if (pcb_->snd_nxt != sent_up_to_) {
       sent_up_to_ = pcb_->snd_nxt;
       active_at_ = world_.timers.now();
@@ -293,6 +303,15 @@ void Connection::flush() {
     for (tcp_seg *segment = pcb_->ooseq; segment; segment = segment->next) settle_segment(*segment);
   }
   if (needs_timer() && !timer_.armed()) world_.timers.arm(timer_, world_.timers.now() + kLwipTick);
+}
+
+// RFC 5681 section 4.2: at once for every second full segment, for a gap and what fills it, and for a FIN. Less than a
+// segment, as requests are, waits for its answer.
+bool Connection::acknowledges_now() const {
+  uint32_t owed = pcb_->rcv_nxt - acknowledged_;
+  bool narrow = pcb_->rcv_ann_right_edge - pcb_->rcv_nxt < 2u * pcb_->mss;  // the sender has to hear that it fills up
+  return owed >= pcb_->mss || peer_finished_ || gap_ || pcb_->ooseq || narrow || pcb_->state != ESTABLISHED ||
+         acknowledge_overdue_;
 }
 
 // Only connections for which lwIP has something to wait for are visited by time; an idle one costs nothing.
@@ -350,7 +369,12 @@ void Connection::give_data() {
   if (fin_wanted_ && !fin_given_ && sending_.waiting() == 0 && tcp_shutdown(pcb_, 0, 1) == ERR_OK) fin_given_ = true;
 }
 
-void Connection::on_timer(Timer &, Time now) {
+void Connection::on_timer(Timer &timer, Time now) {
+  if (&timer == &acknowledge_timer_) {
+    acknowledge_overdue_ = true;
+    world_.touch(*this);
+    return;
+  }
   if (time_wait_) {
     end_time_wait();
     return;

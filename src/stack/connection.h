@@ -80,10 +80,14 @@ class Connection final : public TcpEntry, public TimerTarget {
   void stream_gone();
 
   static constexpr uint32_t kNowhere = UINT32_MAX;
+  // RFC 1122 section 4.2.3.2 allows 500 ms; a request's answer mostly comes sooner than this and carries the
+  // acknowledgment, which saves a packet sealed and sent.
+  static constexpr Duration kAcknowledgeDelay = milliseconds(20);
 
   void adopt(tcp_pcb *pcb);
   void after();
   bool needs_timer() const;
+  bool acknowledges_now() const;
   void progressed(const tcp_pcb &pcb);
   void recover(tcp_pcb &pcb);
   void resend(tcp_pcb &pcb, uint32_t from, uint32_t to);
@@ -102,6 +106,7 @@ class Connection final : public TcpEntry, public TimerTarget {
   Stack::Connecting *connecting_ = nullptr;
   StreamWatcher *watcher_ = nullptr;
   Timer timer_{*this};
+  Timer acknowledge_timer_{*this};  // something small came that nothing has acknowledged yet
 
   ReceiveQueue received_;
   std::unique_ptr<ReceiveQueue::Pieces> pieces_;  // what the last peek() showed; none while nothing waits
@@ -126,6 +131,8 @@ class Connection final : public TcpEntry, public TimerTarget {
   int error_ = 0;
   bool established_ = false;
   bool timing_ = false;
+  bool acknowledge_overdue_ = false;
+  bool gap_ = false;  // at the end of the last turn lwIP held something out of order
   bool peer_finished_ = false;   // its FIN came, in order
   bool fin_wanted_ = false;      // shutdown_write() was called
   bool fin_given_ = false;       // lwIP has it

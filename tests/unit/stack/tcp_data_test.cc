@@ -110,6 +110,7 @@ TEST_CASE("bytes that nobody reads close the window and are not lost [tcp-unread
   size_t sent_bytes = 0;
   for (int i = 0; i < 100; i++) {
     h.send(h.data(std::string(1000, 'x')));
+    h.pass(milliseconds(25));  // less than a segment: its acknowledgment may wait
     std::vector<Sent> answers = h.all();
     REQUIRE_FALSE(answers.empty());
     const TcpHeader &ack = answers.back().tcp();
@@ -125,6 +126,27 @@ TEST_CASE("bytes that nobody reads close the window and are not lost [tcp-unread
   Sent update = h.next();
   CHECK(update.tcp().flags == ACK);
   CHECK((uint32_t{update.tcp().window} << 7) >= 60'000);
+}
+
+TEST_CASE("a request's acknowledgment goes with its answer, or alone a little later") {
+  Harness h;
+  h.open();
+  h.send(h.data("ping"));
+  CHECK(h.all().empty());
+  h.write("pong");
+  h.stack.flush();
+  std::vector<Sent> answer = h.all();
+  REQUIRE(answer.size() == 1);
+  CHECK(answer[0].tcp().acknowledgment.value() == h.ours);
+  h.pass(milliseconds(50));
+  CHECK(h.all().empty());  // said once
+
+  h.send(h.data("no answer"));
+  CHECK(h.all().empty());
+  h.pass(milliseconds(25));
+  std::vector<Sent> alone = h.all();
+  REQUIRE(alone.size() == 1);
+  CHECK(alone[0].tcp().acknowledgment.value() == h.ours);
 }
 
 TEST_CASE("the receive window grows for a fast reader, up to the buffer size") {
