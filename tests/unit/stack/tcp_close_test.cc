@@ -200,6 +200,16 @@ TEST_CASE("a finished stream whose client is silent does not stay for ever [tcp-
   h.pass(seconds(60));
   CHECK(h.stack.connections() == 0);
   CHECK(h.wheel.armed() == 0);
+
+  // With a closed window our FIN is not even sent, and lwIP would ask for minutes.
+  Harness closed;
+  closed.open();
+  closed.send({.flags = FIN | ACK, .sequence = closed.ours, .acknowledgment = closed.theirs, .window = 0});
+  closed.write("the rest");
+  closed.stream->shutdown_write();
+  closed.stream.reset();
+  closed.pass(seconds(60));
+  CHECK(closed.stack.connections() == 0);
 }
 
 TEST_CASE("SYN-ACKs that nobody answers end") {
