@@ -189,7 +189,8 @@ def exchange(host):
 def stalled(host, most='48000000'):
     """A server that stops reading stops the sender; another flow does not notice."""
     with connect(host, 7000) as other, connect(host, 7003) as sock:
-        before = statistics.median(round_trips(other, 100))
+        # The best of some: others use this machine, too.
+        before = min(statistics.median(round_trips(other, 100)) for _ in range(5))
         sock.setblocking(False)
         sent, block = 0, b'x' * 65536
         while select.select([], [sock], [], 2)[1]:
@@ -198,7 +199,7 @@ def stalled(host, most='48000000'):
             except BlockingIOError:
                 pass
             check(sent < int(most), f'{sent} bytes were taken, and no end')
-        after = statistics.median(round_trips(other, 100))
+        after = min(statistics.median(round_trips(other, 100)) for _ in range(5))
         check(after < max(3 * before, 0.003), f'round trip {before * 1e3:.2f} ms before, {after * 1e3:.2f} ms with a stalled flow')
     return f'stopped after {sent} bytes'
 
