@@ -3,6 +3,7 @@
 . "$(dirname "$0")/../support/harness.sh"
 write_config
 expect_status 0 as_user "$PROGRAM" check "$W/user/gateway.conf"
+expect_status 0 "$PROGRAM" check "$here/../../examples/gateway.conf"
 sed -i '2iTable = off\nPostUp = true\nSaveConfig = false' "$W/user/gateway.conf"
 chmod 644 "$W/user/gateway.conf"
 gateway
