@@ -22,7 +22,7 @@ IpAddress IpAddress::from_v6(Bytes sixteen) {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   char terminated[INET6_ADDRSTRLEN];
-  if (text.size() >= sizeof(terminated)) return std::nullopt;
+  if (text.empty() || text.size() >= sizeof(terminated)) return std::nullopt;
   std::memcpy(terminated, text.data(), text.size());
   terminated[text.size()] = '\0';
   if (std::memchr(terminated, '\0', text.size())) return std::nullopt;

@@ -14,7 +14,7 @@ void prepare_crypto() {
 
 void fill_random(MutableBytes bytes) {
   prepare_crypto();
-  randombytes_buf(bytes.data(), bytes.size());
+  if (!bytes.empty()) randombytes_buf(bytes.data(), bytes.size());
 }
 
 uint32_t random_u32() {

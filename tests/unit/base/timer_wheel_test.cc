@@ -159,8 +159,10 @@ TEST_CASE("the wheel fires what a sorted list would") {
       now += milliseconds(random() % kSpans[random() % std::size(kSpans)]) + nanoseconds(random() % 1000000);
       wheel.advance(now);
       for (auto &entry : entries) {
-        Time tick_end = Time(TimerWheel::kTick * ((entry->due.time_since_epoch().count() - 1) / 1000000 + 1));
-        bool due = entry->due != kNever && tick_end <= now;
+        auto tick_end = [](Time due) {
+          return Time(TimerWheel::kTick * ((due.time_since_epoch().count() - 1) / 1000000 + 1));
+        };
+        bool due = entry->due != kNever && tick_end(entry->due) <= now;
         REQUIRE((entry->fired_at != kNever) == due);
         if (due) {
           entry->due = entry->fired_at = kNever;
