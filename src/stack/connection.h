@@ -132,7 +132,7 @@ class Connection final : public TcpEntry, public TimerTarget {
   bool established_ = false;
   bool timing_ = false;
   bool acknowledge_overdue_ = false;
-  bool gap_ = false;  // at the end of the last turn lwIP held something out of order
+  bool gap_ = false;             // at the end of the last turn lwIP held something out of order
   bool peer_finished_ = false;   // its FIN came, in order
   bool fin_wanted_ = false;      // shutdown_write() was called
   bool fin_given_ = false;       // lwIP has it
