@@ -208,9 +208,9 @@ void UdpService::refuse(const FlowKey &key, DropReason reason, Bytes original) {
 }
 
 void UdpService::serve_dns(const FlowKey &key, uint32_t client, Bytes payload) {
-  context_.counters().dns_queries++;
-  context_.dns.query(payload, dns::Transport::udp, client,
-                     [this, key](Bytes answer) { context_.stack().send_datagram(key, answer, {}); });
+  context_.dns.query(payload, dns::Transport::udp, client, [this, key](Bytes answer) {
+    if (!answer.empty()) context_.stack().send_datagram(key, answer, {});
+  });
 }
 
 }  // namespace slipgate
