@@ -103,7 +103,8 @@ Result<std::unique_ptr<HostAddresses>> HostAddresses::open(Loop &loop, std::func
   Fd watch = open_netlink(RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, SOCK_NONBLOCK);
   if (!watch) return Error::from_errno(errno, "cannot watch the host's addresses");
   std::unique_ptr<HostAddresses> result(new HostAddresses(loop, std::move(watch), std::move(on_change)));
-  if (Result<void> watched = loop.poller().add(result->watch_.get(), *result); !watched) return watched.error();
+  if (Result<void> watched = loop.poller().add(result->watch_.get(), *result, Interest::reading); !watched)
+    return watched.error();
   Result<std::vector<IpAddress>> addresses = list_host_addresses();
   if (!addresses) return addresses.error();
   result->addresses_ = std::move(*addresses);

@@ -1,6 +1,5 @@
 #include "host/tcp.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -36,6 +35,19 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
 
   HostStream(Loop &loop, Fd descriptor) : loop_(loop), descriptor_(std::move(descriptor)) {}
 
+  // Once, when the descriptor is connected or on its way.
+  Result<void> begin() { return loop_.poller().add(descriptor_.get(), *this); }
+
+  // connect() is under way: its events are told to `event` and gathered, the stream begins with connected().
+  void connecting(Event &event) {
+    connecting_ = &event;
+    readable_ = false;
+    events_ = 0;
+  }
+  uint32_t connect_events() const { return events_; }
+  void connected() { connecting_ = nullptr; }
+  int descriptor() const { return descriptor_.get(); }
+
   ~HostStream() override {
     if (destroyed_) *destroyed_ = true;
     if (!(read_end_ && write_ended_)) abort();
@@ -52,7 +64,7 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
     most = std::min(most, Scratch::kStreamBytes);
     ssize_t size;
     do {
-      size = ::recv(descriptor_.get(), room, most, 0);
+      size = ::recv(descriptor_.get(), room, most, MSG_DONTWAIT);
     } while (size < 0 && errno == EINTR);
     if (size > 0) {
       bytes_ = room;
@@ -128,6 +140,12 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
   void on_events(uint32_t events) override {
     if (events & (EPOLLERR | EPOLLHUP)) failed_ = true;
     if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) hangup_ = true;
+    if (connecting_) {
+      events_ |= events;
+      readable_ |= (events & EPOLLIN) != 0 || hangup_;
+      connecting_->notify();
+      return;
+    }
     bool gone = false;
     destroyed_ = &gone;
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
@@ -171,6 +189,8 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
   Loop &loop_;
   Fd descriptor_;
   int error_ = 0;
+  uint32_t events_ = 0;  // while it connects
+  Event *connecting_ = nullptr;
   StreamWatcher *watcher_ = nullptr;
   bool *destroyed_ = nullptr;       // set while the watcher is called
   std::unique_ptr<uint8_t[]> own_;  // peeked bytes that had to leave the scratch buffer
@@ -185,29 +205,10 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
   iovec piece_{};
 };
 
-// Tells an Event when the socket has something to say: the end of a connect().
-class ConnectWatch final : public Pollable {
- public:
-  ConnectWatch(Loop &loop, int descriptor) : loop_(loop), descriptor_(descriptor), event_(loop) {}
-  ~ConnectWatch() { end(); }
-
-  Result<void> begin() {
-    Result<void> added = loop_.poller().add(descriptor_, *this);
-    watched_ = static_cast<bool>(added);
-    return added;
-  }
-  void end() {
-    if (std::exchange(watched_, false)) loop_.poller().remove(descriptor_, *this);
-  }
-  Task<Woken> wait(Time deadline) { return event_.wait(deadline); }
-  void on_events(uint32_t) override { event_.notify(); }
-
- private:
-  Loop &loop_;
-  int descriptor_;
-  Event event_;
-  bool watched_ = false;
-};
+void set_stream_options(int descriptor) {
+  set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);  // the client's kernel has decided already when to send
+  set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
 
 bool is_connected(int descriptor) {
   SocketAddress peer;
@@ -233,15 +234,9 @@ bool is_exhaustion(int code) {
 }  // namespace
 
 Result<StreamPtr> make_host_stream(Loop &loop, Fd descriptor) {
-  int fd = descriptor.get();
-  int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 || (!(flags & O_NONBLOCK) && ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)) {
-    return Error::from_errno(errno, "cannot use a socket");
-  }
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);  // the client's kernel has decided already when to send
-  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_stream_options(descriptor.get());
   auto stream = std::make_unique<HostStream>(loop, std::move(descriptor));
-  if (Result<void> watched = loop.poller().add(fd, *stream); !watched) return watched.error();
+  if (Result<void> watched = stream->begin(); !watched) return watched.error();
   return StreamPtr(std::move(stream));
 }
 
@@ -266,17 +261,22 @@ Task<Result<StreamPtr, DialError>> dial_tcp(Loop &loop, Endpoint to, DialOptions
     if (::bind(fd, &source.generic, source.size) != 0) co_return DialError{.code = errno, .icmp_is_v4 = v4};
   }
   set_receive_errors(fd, family, true);
+  set_stream_options(fd);
 
-  ConnectWatch watch(loop, fd);
+  Event event(loop);
+  auto stream = std::make_unique<HostStream>(loop, std::move(descriptor));
   SocketAddress address(to, family);
   if (::connect(fd, &address.generic, address.size) != 0) {
     // EAGAIN: no free local port (bind had chosen the address).
     if (errno != EINPROGRESS) co_return dial_error(fd, errno, v4);
-    if (!watch.begin()) co_return DialError{.code = ENOMEM, .icmp_is_v4 = v4};
+    stream->connecting(event);
+    if (!stream->begin()) co_return DialError{.code = ENOMEM, .icmp_is_v4 = v4};
     Time deadline = loop.now() + options.timeout;
     for (;;) {
-      Woken woken = co_await watch.wait(deadline);
+      Woken woken = co_await event.wait(deadline);
       if (woken == Woken::cancelled) co_return DialError{.code = ECANCELED, .icmp_is_v4 = v4};
+      // Writable and nothing amiss: it stands.
+      if ((stream->connect_events() & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == EPOLLOUT) break;
       int error = 0;
       socklen_t length = sizeof(error);
       ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
@@ -285,14 +285,13 @@ Task<Result<StreamPtr, DialError>> dial_tcp(Loop &loop, Endpoint to, DialOptions
       if (woken == Woken::timed_out) co_return DialError{.code = ETIMEDOUT, .icmp_is_v4 = v4};
       // An ICMP message that the kernel does not take for final (a soft error) wakes us, too: go on.
     }
+    stream->connected();
+  } else if (Result<void> watched = stream->begin(); !watched) {
+    co_return DialError{.code = watched.error().code, .icmp_is_v4 = v4};
   }
   // An established connection is not ended by an ICMP message (RFC 5927).
   set_receive_errors(fd, family, false);
-  // Before the stream watches the same descriptor.
-  watch.end();
-  Result<StreamPtr> stream = make_host_stream(loop, std::move(descriptor));
-  if (!stream) co_return DialError{.code = stream.error().code, .icmp_is_v4 = v4};
-  co_return std::move(*stream);
+  co_return StreamPtr(std::move(stream));
 }
 
 Refusal refusal_for(const DialError &error, bool client_is_v4) {
@@ -364,7 +363,7 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop &loop, Endpoint at
     return Error::from_errno(errno, what);
   }
   std::unique_ptr<TcpListener> listener(new TcpListener(loop, std::move(descriptor), std::move(handler)));
-  if (Result<void> watched = loop.poller().add(fd, *listener); !watched) return watched.error();
+  if (Result<void> watched = loop.poller().add(fd, *listener, Interest::reading); !watched) return watched.error();
   return listener;
 }
 
@@ -410,7 +409,7 @@ void TcpListener::accept_some() {
     destroyed_ = &gone;
   }
   destroyed_ = nullptr;
-  loop_.poller().rearm(descriptor_.get(), *this);
+  loop_.poller().rearm(descriptor_.get(), *this, Interest::reading);
 }
 
 }  // namespace slipgate

@@ -91,7 +91,7 @@ Result<std::unique_ptr<HostDatagramSocket>> HostDatagramSocket::open(Loop &loop,
   SocketAddress address(local, family);
   if (::bind(fd, &address.generic, address.size) != 0) return Error::from_errno(errno, what);
   std::unique_ptr<HostDatagramSocket> socket(new HostDatagramSocket(loop, owner, kind, std::move(descriptor), family));
-  if (Result<void> watched = loop.poller().add(fd, *socket); !watched) return watched.error();
+  if (Result<void> watched = loop.poller().add(fd, *socket, Interest::reading); !watched) return watched.error();
   return socket;
 }
 
@@ -237,7 +237,7 @@ bool HostDatagramSocket::receive() {
     }
     if (count < static_cast<int>(kBatch)) return true;
   }
-  loop_.poller().rearm(descriptor_.get(), *this);
+  loop_.poller().rearm(descriptor_.get(), *this, Interest::reading);
   return true;
 }
 

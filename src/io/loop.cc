@@ -1,10 +1,12 @@
 #include "io/loop.h"
 
-#include <algorithm>
-#include <asio/post.hpp>
-#include <chrono>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-#include "io/poller.h"
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
 
 namespace slipgate {
 
@@ -34,37 +36,43 @@ Parked::~Parked() {
   if (next_) next_->previous_ = previous_;
 }
 
-Loop::Loop() : work_(context_.get_executor()), timers_(BootClock::now()), poller_(std::make_unique<Poller>(*this)) {}
+Loop::Loop() : work_(context_.get_executor()), timers_(BootClock::now()) {
+  waker_.descriptor = Fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!waker_.descriptor) throw std::system_error(errno, std::generic_category(), "eventfd");
+  if (Result<void> added = poller_.add(waker_.descriptor.get(), waker_, Interest::reading); !added) {
+    throw std::system_error(added.error().code, std::generic_category(), "epoll_ctl");
+  }
+}
 
 Loop::~Loop() {
   abandon();
 }
 
 void Loop::run() {
-  while (!context_.stopped()) turn(hours(1));
-  context_.restart();
+  while (!stopped_) turn(hours(1));
+  stopped_ = false;
 }
 
 void Loop::stop() {
-  context_.stop();
+  stopped_ = true;
+  wake();
 }
 
-// Asio does the waiting, with the wheel's next deadline as its timeout: no timer of its own is armed and cancelled
-// again every turn.
 void Loop::turn(Duration longest) {
   timers_.advance(BootClock::now());
-  Duration wait = std::clamp(timers_.next_deadline() - timers_.now(), Duration(0), longest);
-  for (const auto &rank : waiting_) {
-    if (!rank.empty()) wait = Duration(0);
+  bool busy = run_handlers();  // of tasks that were started between turns, or beyond the last turn's share
+  for (const auto &rank : waiting_) busy |= !rank.empty();
+  {
+    std::lock_guard lock(posted_mutex_);
+    asleep_ = posted_.empty() && !stopped_;
+    busy |= !asleep_;
   }
-  poller_->begin_turn();
-  awake_ = false;
-  size_t handled = wait > Duration(0) ? context_.run_one_for(wait) : context_.poll_one();
-  // Asking Asio for more costs a system call: only when there is something.
-  for (int i = 1; posted_ && handled && i < kHandlersPerTurn; i++) handled = context_.poll_one();
-  posted_ = false;
-  awake_ = true;
+  poller_.wait(busy ? Duration(0) : std::clamp(timers_.next_deadline() - timers_.now(), Duration(0), longest));
+  // What is due by now fires before what just happened.
   timers_.advance(BootClock::now());
+  poller_.dispatch();
+  run_posted();
+  run_handlers();
   turn_end();
 }
 
@@ -72,26 +80,43 @@ void Loop::abandon() {
   // Asio unwinds the coroutine of a handler that is dropped in a posted handler; what it held may drop others in turn.
   do {
     while (parked_) delete parked_;
-    context_.restart();
     context_.poll();
   } while (parked_);
 }
 
-Time Loop::now() {
-  return awake_ ? timers_.now() : BootClock::now();
+void Loop::post(std::function<void()> work) {
+  {
+    std::lock_guard lock(posted_mutex_);
+    posted_.push_back(std::move(work));
+  }
+  wake();
 }
 
 void Loop::wake() {
-  if (awake_) return;
-  awake_ = true;
-  timers_.advance(BootClock::now());
+  {
+    std::lock_guard lock(posted_mutex_);
+    if (!std::exchange(asleep_, false)) return;
+  }
+  uint64_t one = 1;
+  // It fails only when the counter is full, and then an event has been told.
+  [[maybe_unused]] ssize_t ignored = ::write(waker_.descriptor.get(), &one, sizeof(one));
 }
 
-void Loop::post(std::function<void()> work) {
-  asio::post(context_, [this, work = std::move(work)] {
-    wake();
-    work();
-  });
+void Loop::run_posted() {
+  std::vector<std::function<void()>> posted;
+  {
+    std::lock_guard lock(posted_mutex_);
+    asleep_ = false;
+    posted.swap(posted_);
+  }
+  for (const std::function<void()> &work : posted) work();
+}
+
+// True when there was anything.
+bool Loop::run_handlers() {
+  int handled = 0;
+  while (handled < kHandlersPerTurn && context_.poll_one()) handled++;
+  return handled > 0;
 }
 
 void Loop::at_turn_end(TurnEnd &part, int rank) {

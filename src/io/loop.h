@@ -1,23 +1,29 @@
-// One thread's loop: Asio's context, our poller for the many host sockets, our timer wheel, and the end of the turn.
+// One thread's loop: our poller for the sockets, our timer wheel, Asio's context for the coroutines, and the end of the
+// turn.
 //
-// A turn is: wait, handle what is ready, fire timers, then run what asked for the end of the turn (send batches that
-// gathered). Lives on one shard; only post() may be called from any thread.
+// A turn is: wait in the poller, fire timers, hand out what is ready, resume coroutines, then run what asked for the
+// end of the turn (send batches that gathered). Asio never waits here: nothing in the program is one of its I/O
+// objects, so that a turn costs one system call. Lives on one shard; only post() and stop() may be called from any
+// thread.
 #pragma once
 
 #include <asio/awaitable.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "base/timer_wheel.h"
+#include "io/fd.h"
+#include "io/poller.h"
 
 namespace slipgate {
 
 class Loop;
-class Poller;
 
 template <typename T = void>
 using Task = asio::awaitable<T, asio::io_context::executor_type>;
@@ -93,13 +99,10 @@ class Loop {
 
   asio::io_context &context() { return context_; }
   TimerWheel &timers() { return timers_; }
-  Poller &poller() { return *poller_; }
+  Poller &poller() { return poller_; }
   Scratch &scratch() { return scratch_; }
   // The time of this turn.
-  Time now();
-
-  // Says that a handler was put into Asio's queue in this turn, so that it still runs in it.
-  void note_posted() { posted_ = true; }
+  Time now() const { return timers_.now(); }
 
   // Runs `work` on this loop's thread, in a later turn. Any thread.
   void post(std::function<void()> work);
@@ -109,22 +112,33 @@ class Loop {
   void forget(TurnEnd &part);  // before `part` is destroyed
 
  private:
-  friend class Poller;
   friend class Parked;
   static constexpr int kRanks = 3;
-  static constexpr int kHandlersPerTurn = 64;  // Asio handlers; the poller's is one, for up to 256 sockets
+  static constexpr int kHandlersPerTurn = 64;  // coroutines resumed; the rest in the next turn, which does not wait
 
-  // The first thing after the wait: the clock is read, and what is due by now fires before what just happened.
+  // Its event says that post() or stop() was called; the counter is never read (each write is an edge).
+  struct Waker final : Pollable {
+    void on_events(uint32_t) override {}
+    Fd descriptor;
+  };
+
   void wake();
+  void run_posted();
+  bool run_handlers();
   void turn_end();
 
-  asio::io_context context_{1};
+  asio::io_context context_{ASIO_CONCURRENCY_HINT_UNSAFE};
   asio::executor_work_guard<asio::io_context::executor_type> work_;  // having nothing to do is no reason to stop
   TimerWheel timers_;
   Scratch scratch_;
-  std::unique_ptr<Poller> poller_;
-  bool awake_ = true;    // the clock was read since the wait
-  bool posted_ = false;  // handlers wait in Asio's queue
+  Poller poller_;
+  Waker waker_;
+
+  std::mutex posted_mutex_;
+  std::vector<std::function<void()>> posted_;
+  bool asleep_ = false;  // what is posted now must wake us
+  std::atomic<bool> stopped_ = false;
+
   std::vector<TurnEnd *> waiting_[kRanks];
   std::vector<TurnEnd *> running_;  // of the rank that runs now
   Parked *parked_ = nullptr;

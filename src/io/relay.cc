@@ -176,7 +176,6 @@ class HandlerRelay final : public Relay {
     // A cancellation that comes between now and the coroutine's waking must not find us; one that brought us here is
     // still running in the slot, which is emptied later.
     if (!cancelled_) asio::get_associated_cancellation_slot(handler_).clear();
-    loop_.note_posted();
     asio::post(loop_.context(), [handler = std::move(handler_), result]() mutable {
       asio::get_associated_cancellation_slot(handler).clear();
       std::move(handler)(result);

@@ -1,35 +1,42 @@
 #include "io/signals.h"
 
-#include <asio/signal_set.hpp>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 namespace slipgate {
 
-struct Signals::State : std::enable_shared_from_this<State> {
-  State(Loop &loop, std::function<void(int)> told) : signals(loop.context()), handler(std::move(told)) {}
-
-  void wait() {
-    signals.async_wait([self = shared_from_this()](const asio::error_code &failed, int signal) {
-      if (failed) return;
-      self->wait();
-      self->handler(signal);
-    });
-  }
-
-  asio::signal_set signals;
-  std::function<void(int)> handler;
-};
-
 Signals::Signals(Loop &loop, std::initializer_list<int> signals, std::function<void(int)> handler)
-    : state_(std::make_shared<State>(loop, std::move(handler))) {
-  for (int signal : signals) state_->signals.add(signal);
-  state_->wait();
+    : loop_(loop), handler_(std::move(handler)) {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (int signal : signals) ::sigaddset(&set, signal);
+  descriptor_ = Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!descriptor_) throw std::system_error(errno, std::generic_category(), "signalfd");
+  if (Result<void> added = loop_.poller().add(descriptor_.get(), *this, Interest::reading); !added) {
+    throw std::system_error(added.error().code, std::generic_category(), "epoll_ctl");
+  }
+  ::pthread_sigmask(SIG_BLOCK, &set, &former_);
 }
 
 Signals::~Signals() {
-  asio::error_code ignored;
-  state_->signals.clear(ignored);
-  state_->signals.cancel(ignored);
+  loop_.poller().remove(descriptor_.get(), *this);
+  ::pthread_sigmask(SIG_SETMASK, &former_, nullptr);
+}
+
+void Signals::on_events(uint32_t) {
+  // The handler may destroy us: the descriptor is read to its end first.
+  signalfd_siginfo told;
+  std::vector<int> signals;
+  while (::read(descriptor_.get(), &told, sizeof(told)) == static_cast<ssize_t>(sizeof(told))) {
+    signals.push_back(static_cast<int>(told.ssi_signo));
+  }
+  std::function<void(int)> handler = handler_;
+  for (int signal : signals) handler(signal);
 }
 
 }  // namespace slipgate

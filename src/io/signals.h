@@ -1,24 +1,31 @@
-// The process's signals as events of a loop: one of these per process.
+// The process's signals as events of a loop: one of these per process, made before other threads are (they inherit that
+// the signals are blocked).
 #pragma once
+
+#include <signal.h>
 
 #include <functional>
 #include <initializer_list>
-#include <memory>
 
+#include "io/fd.h"
 #include "io/loop.h"
 
 namespace slipgate {
 
-class Signals {
+class Signals final : Pollable {
  public:
   Signals(Loop &loop, std::initializer_list<int> signals, std::function<void(int signal)> handler);
-  ~Signals();  // they have their default effect again
+  ~Signals();  // they have their former effect again
   Signals(const Signals &) = delete;
   Signals &operator=(const Signals &) = delete;
 
  private:
-  struct State;
-  std::shared_ptr<State> state_;
+  void on_events(uint32_t events) override;
+
+  Loop &loop_;
+  const std::function<void(int)> handler_;
+  sigset_t former_;  // what was blocked before
+  Fd descriptor_;    // a signalfd
 };
 
 }  // namespace slipgate

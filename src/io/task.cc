@@ -23,13 +23,11 @@ std::shared_ptr<TaskCancel> TaskCancel::make() {
 }
 
 void spawn(Loop &loop, Task<> task) {
-  loop.note_posted();
   asio::co_spawn(loop.context(), std::move(task), asio::detached);
 }
 
 void spawn(Loop &loop, Task<> task, std::shared_ptr<TaskCancel> cancel) {
   asio::cancellation_slot slot = static_cast<Signal &>(*cancel).signal.slot();
-  loop.note_posted();
   asio::co_spawn(loop.context(), std::move(task),
                  asio::bind_cancellation_slot(slot, [cancel = std::move(cancel)](std::exception_ptr) {}));
 }

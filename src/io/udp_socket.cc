@@ -80,7 +80,9 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(Loop &loop, UdpSocketOwner &o
                                                    const UdpSocketOptions &options) {
   std::unique_ptr<UdpSocket> socket(new UdpSocket(loop, owner, batches, singles, counters, options));
   if (Result<void> bound = socket->bind(options); !bound) return bound.error();
-  if (Result<void> watched = loop.poller().add(socket->descriptor_.get(), *socket); !watched) return watched.error();
+  if (Result<void> watched = loop.poller().add(socket->descriptor_.get(), *socket, Interest::reading); !watched) {
+    return watched.error();
+  }
   return socket;
 }
 
@@ -155,18 +157,24 @@ Endpoint UdpSocket::local() const {
   return local_endpoint(descriptor_.get());
 }
 
+Result<void> UdpSocket::set_mark(uint32_t mark) {
+  if (::setsockopt(descriptor_.get(), SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0) return {};
+  return Error::from_errno(errno, "cannot mark the UDP socket's datagrams");
+}
+
 void UdpSocket::on_events(uint32_t events) {
   bool gone = false;
   destroyed_ = &gone;
   if ((events & (EPOLLOUT | EPOLLERR)) && blocked_) {
     blocked_ = false;
     flush();
+    if (!blocked_) watch();
     if (queued() == 0) owner_.on_queue_empty();
     if (gone) return;
   }
   if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
     // One call per turn: what it brought goes through the gateway before more is fetched.
-    if (receive()) loop_.poller().rearm(descriptor_.get(), *this);
+    if (receive()) watch();
     if (!received_.empty()) {
       owner_.on_datagrams(received_);
       if (gone) return;
@@ -174,6 +182,11 @@ void UdpSocket::on_events(uint32_t events) {
     }
   }
   destroyed_ = nullptr;
+}
+
+// Tells again what is ready.
+void UdpSocket::watch() {
+  loop_.poller().rearm(descriptor_.get(), *this, blocked_ ? Interest::both : Interest::reading);
 }
 
 // True: there may be more.
@@ -367,6 +380,7 @@ void UdpSocket::flush() {
     if (error == EINTR) continue;
     if (error == EAGAIN) {
       blocked_ = true;
+      watch();
       break;
     }
     if (with_local && !outgoing_[head_].path.local.is_unspecified() && is_source_error(error)) {

@@ -66,7 +66,8 @@ class UdpSocket final : public Pollable {
                                                  const UdpSocketOptions &options);
   ~UdpSocket();
 
-  Endpoint local() const;  // with the port that the kernel chose
+  Endpoint local() const;                // with the port that the kernel chose
+  Result<void> set_mark(uint32_t mark);  // SO_MARK of what is sent
   bool has_ipv6() const { return family_ == AF_INET6; }
 
   // Puts a datagram behind those that wait. path.local unspecified: the kernel's choice of source.
@@ -92,6 +93,7 @@ class UdpSocket final : public Pollable {
             const UdpSocketOptions &options);
   Result<void> bind(const UdpSocketOptions &options);
   bool receive();
+  void watch();
   void take(size_t slot, size_t size, size_t segment, const DatagramPath &path);
   size_t build(bool with_local);
   size_t run_length(size_t first) const;

@@ -30,7 +30,6 @@ class Event::HandlerWaiter final : public Waiter {
   Handler &handler() { return handler_; }
 
   void finish(Woken woken) override {
-    loop_.note_posted();
     asio::post(loop_.context(), [handler = std::move(handler_), woken]() mutable {
       // Not earlier: finish() may have been called from within the slot's own handler.
       asio::get_associated_cancellation_slot(handler).clear();

@@ -28,7 +28,7 @@ inline bool turn_until(Loop &loop, const std::function<bool()> &condition) {
   Time end = BootClock::now() + seconds(10);
   while (!condition()) {
     if (BootClock::now() > end) return false;
-    loop.turn(milliseconds(20));
+    loop.turn(milliseconds(1));  // the fake's sockets are Asio's, in which the loop does not wait
   }
   return true;
 }

@@ -78,7 +78,7 @@ bool turn_until(Loop &loop, const std::function<bool()> &condition) {
   Time end = BootClock::now() + seconds(15);
   while (!condition()) {
     if (BootClock::now() > end) return false;
-    loop.turn(milliseconds(20));
+    loop.turn(milliseconds(1));
   }
   return true;
 }
