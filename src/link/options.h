@@ -1,6 +1,7 @@
 // What a WireGuard link is made from: values only.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,24 @@ struct WireGuardLinkOptions {
   std::vector<WireGuardPeerOptions> peers;
   uint16_t mtu = 1420;                    // of inside packets; padding stays within it
   size_t transmit_queue_capacity = 1024;  // packets
+};
+
+// An interface's own address, with the length of the network that it is in.
+struct TunAddress {
+  IpAddress address;
+  uint8_t length = 0;
+};
+
+// A WireGuard interface over a TUN device.
+struct TunOptions {
+  enum class Table { automatic, off, numbered };  // wg-quick's `Table`: which routing table gets the AllowedIPs
+
+  std::string interface;
+  WireGuardLinkOptions wireguard;
+  std::vector<TunAddress> addresses;
+  Table table = Table::automatic;
+  uint32_t table_number = 0;
+  std::optional<uint32_t> mark;  // SO_MARK of the UDP socket
 };
 
 }  // namespace slipgate

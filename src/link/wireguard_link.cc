@@ -96,6 +96,7 @@ void WireGuardLink::queue_datagrams() {
 
 void WireGuardLink::on_turn_end() {
   socket_->flush();
+  if (socket_->queued() > 0 && on_congestion) on_congestion(true);
   Time deadline = device_.next_deadline();
   if (deadline == kNever) {
     timer_.cancel();

@@ -32,6 +32,9 @@ class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, pr
   // Where the socket really listens.
   Endpoint local() const { return socket_->local(); }
 
+  // SO_MARK of what the socket sends; needs CAP_NET_ADMIN.
+  Result<void> set_mark(uint32_t mark) { return socket_->set_mark(mark); }
+
   // Adds a peer, or changes the one with this public key.
   void set_peer(const wireguard::PeerConfig &config);
   void remove_peer(const wireguard::PublicKey &key);
@@ -43,13 +46,17 @@ class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, pr
 
   // A handshake was completed with this peer, in either role.
   std::function<void(uint32_t peer, const DatagramPath &path)> on_handshake;
+  // The kernel takes no more datagrams (true), or does again: who can hold back, does meanwhile.
+  std::function<void(bool congested)> on_congestion;
 
  private:
   WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, uint16_t number, LinkEvents &events,
                 Counters &counters);
 
   void on_datagrams(std::span<Datagram> datagrams) override;
-  void on_queue_empty() override {}
+  void on_queue_empty() override {
+    if (on_congestion) on_congestion(false);
+  }
   void on_timer(Timer &timer, Time now) override;
   // What the device wants to send leaves at the end of the turn.
   void queue_datagrams();
