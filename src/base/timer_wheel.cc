@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 
 namespace slipgate {
 
@@ -53,13 +54,19 @@ void TimerWheel::place(Timer &timer) {
 }
 
 void TimerWheel::unlink(Timer &timer) {
+  Timer **head = timer.previous_;  // a slot's, when it is the first there
+  Timer **const first = &slots_[0][0];
   *timer.previous_ = timer.next_;
   if (timer.next_) timer.next_->previous_ = timer.previous_;
   timer.next_ = nullptr;
   timer.previous_ = nullptr;
   timer.deadline_ = kNever;
   armed_--;
-  // The slot's bit stays until the slot is visited: next_deadline() may be early, never late.
+  // An emptied slot is no reason to wake: timers that are armed and cancelled with every packet would be one every
+  // tick.
+  if (*head || std::less<Timer **>()(head, first) || !std::less<Timer **>()(head, first + kLevels * kSlots)) return;
+  size_t slot = static_cast<size_t>(head - first);
+  occupied_[slot / kSlots] &= ~(uint64_t{1} << (slot % kSlots));
 }
 
 void TimerWheel::advance(Time now) {

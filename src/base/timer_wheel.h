@@ -59,7 +59,8 @@ class TimerWheel {
   void arm(Timer &timer, Time deadline);
   // Sets the time, and fires every timer that is due, in order of their ticks.
   void advance(Time now);
-  // No timer is due before this; kNever when none is armed. May be earlier than the first deadline (never later).
+  // No timer is due before this; kNever when none is armed. May be earlier than the first deadline (never later): a far
+  // one comes nearer in a few steps.
   Time next_deadline() const;
   size_t armed() const { return armed_; }
 

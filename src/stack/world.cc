@@ -135,7 +135,7 @@ void Stack::World::touch(Connection &connection) {
 }
 
 void Stack::World::pending() {
-  if (pending_handler) pending_handler();
+  if (pending_handler && !flushing_) pending_handler();
 }
 
 void Stack::World::deliver() {
@@ -152,6 +152,7 @@ void Stack::World::deliver() {
 }
 
 void Stack::World::flush() {
+  flushing_ = true;
   finish_run();
   deliver();
   for (size_t at = 0; at < touched_.size(); at++) {
@@ -162,6 +163,8 @@ void Stack::World::flush() {
   }
   touched_.clear();
   output.flush();
+  flushing_ = false;
+  if (!events_.empty()) pending();
 }
 
 // --- the end of connections ---

@@ -126,6 +126,7 @@ class Stack::World final {
   IcmpErrorLimiter icmp_limiter_;
   Run run_;
   std::vector<Connection *> touched_;
+  bool flushing_ = false;  // what comes up now is part of this flush
   std::vector<Connection *> events_;
   Connection *delivering_ = nullptr;
   std::unordered_map<uint32_t, Client> clients_;

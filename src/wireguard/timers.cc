@@ -27,7 +27,7 @@ void Timers::set_persistent_keepalive(Duration interval, Time now) {
 
 void Timers::data_sent(Time now) {
   // Section 6.2: no answer of any kind within KEEPALIVE_TIMEOUT + REKEY_TIMEOUT means a dead session.
-  if (!new_handshake_.armed()) wheel_.arm(new_handshake_, now + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + jitter());
+  if (!new_handshake_.armed()) wheel_.arm(new_handshake_, now + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + silence_jitter_);
 }
 
 void Timers::data_received(Time now) {
@@ -64,6 +64,7 @@ void Timers::initiation_sent(Time now) {
 
 // Section 6.3: keys are wiped REJECT_AFTER_TIME * 3 after the last session was made.
 void Timers::session_derived(Time now) {
+  silence_jitter_ = jitter();
   wheel_.arm(forget_, now + REJECT_AFTER_TIME * 3);
 }
 

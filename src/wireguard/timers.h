@@ -57,6 +57,8 @@ class Timers final : private TimerTarget {
   TimerActions &actions_;
   Duration persistent_interval_{};
   Time last_traffic_{};
+  Duration
+      silence_jitter_{};  // drawn once a session: a random number is a system call, silence begins with each packet
   uint32_t attempts_ = 0;
   bool another_keepalive_ = false;
 

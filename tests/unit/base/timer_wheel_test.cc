@@ -76,6 +76,20 @@ TEST_CASE("cancelled, moved and destroyed timers do not fire") {
   CHECK(recorder.fired.size() == 1);
 }
 
+TEST_CASE("a cancelled timer is no reason to wake") {
+  TimerWheel wheel(at(seconds(1)));
+  Recorder recorder;
+  Timer far(recorder), near(recorder), beside(recorder);
+  wheel.arm(far, at(seconds(1) + milliseconds(50)));
+  wheel.arm(near, at(seconds(1) + milliseconds(20)));
+  wheel.arm(beside, at(seconds(1) + milliseconds(20)));
+  near.cancel();
+  CHECK(wheel.next_deadline() <= at(seconds(1) + milliseconds(20)));
+  beside.cancel();
+  CHECK(wheel.next_deadline() > at(seconds(1) + milliseconds(20)));
+  CHECK(wheel.next_deadline() <= at(seconds(1) + milliseconds(50)));
+}
+
 TEST_CASE("a timer in the past fires at the next advance, time does not go back") {
   TimerWheel wheel(at(seconds(10)));
   Recorder recorder;
