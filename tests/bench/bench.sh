@@ -1,38 +1,157 @@
 #!/bin/bash
-# What slipgate costs, printed: see measure.py. --smoke uses small amounts, only to see that every measurement works.
+# What slipgate costs, beside others, in one run: measures and prints the table (table.py). --smoke: small amounts, only
+# to see that every measurement works. --only PART...: some of slipgate kernel slirp4netns pasta inside instructions pieces
 #
-#   one: wireguard-go, or batching_client ──── slipgate ──── iperf3, echo on 203.0.113.2
+#   one        three       clients: wireguard-go (one, three), slipgate tun (two, four)
+#   two        four        their UDP sockets are in wan ────── gateway ────── server: load, DNS
+#   slirp      pasta       clients by TAP, MTU 65520 and 1500 ────┘
+#
+# One and two use slipgate; three and four wireguard-go and the kernel's forwarding, both in the gateway's namespace.
 set -eu
-bytes=600M batching_bytes=1000000000 trips=10000 short=3000 flows=10000
-if [ "${1:-}" = --smoke ]; then bytes=20M batching_bytes=20000000 trips=200 short=100 flows=500; fi
-. "$(dirname "$0")/../support/harness.sh"
-measure() { in_client "$1" python3 "$here/../bench/measure.py" "${pid[gateway]}" "${@:2}"; }
-
-servers
-background iperf3 in_server iperf3 -s --forceflush
-wait_for 30 grep -q "listening" "$W/iperf3.log"
-gateway
-idle=$(resident)
-client one
-wait_for 5 in_client one ping -n -c 1 -W 1 10.7.0.1
-
-measure one stream "wireguard-go" up 203.0.113.2 $bytes
-measure one stream "wireguard-go" down 203.0.113.2 $bytes
-for direction in up down; do
-  case $direction in up) port=7006 ;; down) port=7007 ;; esac
-  in_wan python3 "$here/../bench/measure.py" "${pid[gateway]}" batching "$(dirname "$PROGRAM_AS_BUILT")/batching_client" $direction \
-    $batching_bytes --private-key "$KEY_two" --peer-key "$PUBLIC_gateway" --endpoint 198.51.100.1:51820 --address 10.7.0.3 \
-    --connect 203.0.113.2:$port
+parts=" slipgate kernel slirp4netns pasta inside instructions pieces "
+repeat=3 seconds=1.5 count=2000 flows=10000 smoke=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --smoke) smoke=--smoke parts=${parts/instructions /} repeat=1 seconds=0.2 count=100 flows=500 ;;
+    --only) shift; parts=" $* "; break ;;
+    *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
+  esac
+  shift
 done
-measure one round-trip 203.0.113.2 $trips
-measure one connections 203.0.113.2 $short
+. "$(dirname "$0")/../support/harness.sh"
+bench=$here/../bench
+built=$(dirname "$PROGRAM_AS_BUILT")
+results=$W/results
+wanted() { [[ $parts == *" $1 "* ]]; }
+note() { printf '{"gateway": "%s", "client": "", "what": "note", "text": "%s"}\n' "$1" "$2" >>"$results"; }
+: >"$results"
 
-before=$(resident)
-conversation flows in_client one python3 "$peer_tool" idle 203.0.113.2 $flows
-wait_for 80 heard flows "open $flows"
-during=$(resident)
-say flows close
-wait_for 20 heard flows closed
-given_back() { [ "$(resident)" -le $((before + 15000)) ]; }
-wait_for 10 given_back
-echo "memory: $idle kB at start, $before kB idle, $during kB with $flows idle flows, $(resident) kB within 10 s of their end"
+# contest GATEWAY CLIENT NAMESPACE PID [OPTION...] WHAT...
+contest() {
+  local gateway=$1 client=$2 place=$3 process=$4
+  shift 4
+  python3 "$bench/contest.py" --results "$results" --gateway "$gateway" --client "$client" --netns "$T-$place" --pid "$process" \
+    --load "$built/load" --host 203.0.113.2 --repeat $repeat --seconds $seconds --count $count --flows $flows "$@"
+}
+
+# wireguard_client NAME PROGRAM PORT: a WireGuard interface alone in its namespace; the UDP socket stays in wan
+declare -A host_of=([one]=2 [two]=3 [three]=4 [four]=5)
+wireguard_client() {
+  local name=$1 program=$2 port=$3 device=$T$1 key=KEY_$1
+  namespace "$name" 10.7.0.1
+  ip netns exec "$T-$name" sysctl -qw net.ipv4.ip_local_port_range="2000 65000"
+  {
+    printf '[Interface]\nPrivateKey = %s\n[Peer]\nPublicKey = %s\n' "${!key}" "$PUBLIC_gateway"
+    printf 'AllowedIPs = 0.0.0.0/0\nEndpoint = 198.51.100.1:%s\n' "$port"
+  } >"$W/$device.conf"
+  wireguard_device "$name" "$device" wan "$program"
+  wg setconf "$device" "$W/$device.conf"
+  in_wan ip link set "$device" netns "$T-$name"
+  ip -n "$T-$name" addr add "10.7.0.${host_of[$name]}/32" dev "$device"
+  ip -n "$T-$name" link set "$device" mtu 1420 up
+  ip -n "$T-$name" route add default dev "$device"
+}
+wireguard_device() { # name of the process, device, namespace, program
+  background "$1" ip netns exec "$T-$3" "$4" -f "$2"
+  wait_for 30 test -S "/var/run/wireguard/$2.sock"
+}
+answers() { in_client "$1" ping -n -c 1 -W 1 203.0.113.2; }
+
+for name in two three four; do
+  declare "KEY_$name=$(wg genkey)"
+  key=KEY_$name
+  declare "PUBLIC_$name=$(wg pubkey <<<"${!key}")"
+done
+background load in_server "$built/load" serve
+wait_for 30 grep -q ready "$W/load.log"
+servers
+
+if wanted slipgate; then
+  {
+    printf '[Interface]\nPrivateKey = %s\nListenPort = 51820\nAddress = 10.7.0.1/24\n' "$KEY_gateway"
+    for name in one two; do
+      key=PUBLIC_$name
+      printf '[Peer]\nPublicKey = %s\nAllowedIPs = 10.7.0.%s/32\n' "${!key}" "${host_of[$name]}"
+    done
+  } >"$W/user/gateway.conf"
+  chmod 600 "$W/user/gateway.conf"
+  chown $ORDINARY "$W/user/gateway.conf"
+  gateway --control "$W/user/control.sock"
+  wireguard_client one wireguard-go 51820
+  wait_for 10 answers one
+  contest slipgate wireguard-go one "${pid[gateway]}" --dns 10.7.0.1 --control "$W/user/control.sock" \
+    memory bulk trips connections udp dns
+fi
+
+if wanted kernel; then
+  wireguard_device kernel "${T}kernel" gateway wireguard-go
+  {
+    printf '[Interface]\nPrivateKey = %s\nListenPort = 51821\n' "$KEY_gateway"
+    for name in three four; do
+      key=PUBLIC_$name
+      printf '[Peer]\nPublicKey = %s\nAllowedIPs = 10.7.0.%s/32\n' "${!key}" "${host_of[$name]}"
+    done
+  } >"$W/kernel.conf"
+  wg setconf "${T}kernel" "$W/kernel.conf"
+  ip -n "$T-gateway" link set "${T}kernel" mtu 1420 up
+  in_gateway sysctl -qw net.ipv4.ip_forward=1
+  for name in three four; do
+    ip -n "$T-gateway" route add "10.7.0.${host_of[$name]}/32" dev "${T}kernel"
+    ip -n "$T-server" route add "10.7.0.${host_of[$name]}/32" via 203.0.113.1
+  done
+  wireguard_client three wireguard-go 51821
+  wait_for 10 answers three
+  contest kernel wireguard-go three "${pid[kernel]}" memory bulk trips connections udp
+fi
+
+# tap_contest GATEWAY MTU DNS PROGRAM...: a gateway that makes a TAP device in the namespace of its client
+tap_contest() {
+  local gateway=$1 mtu=$2 name=$1-$2 what=bulk
+  local dns=$3
+  shift 3
+  namespace "$name" "$dns"
+  background "$name" ip netns exec "$T-gateway" "$@"
+  wait_for 10 in_client "$name" timeout 1 "$built/load" trips 203.0.113.2 1 ${pid[$name]}
+  # what does not depend on the size of segments is measured once
+  [ $mtu != 65520 ] || what="memory bulk trips connections udp dns"
+  contest "$gateway" "TAP, MTU $mtu" "$name" "${pid[$name]}" --dns "$dns" $what
+  kill "${pid[$name]}"
+}
+
+mtus="65520 1500"
+[ -z "$smoke" ] || mtus=65520
+for mtu in $mtus; do
+  for gateway in slirp4netns pasta; do
+    wanted $gateway || continue
+    command -v $gateway >/dev/null || { note $gateway "not installed"; continue; }
+    case $gateway in
+      slirp4netns) words=(10.0.2.3 slirp4netns --configure --mtu=$mtu --netns-type=path "/run/netns/$T-$gateway-$mtu" tap0) ;;
+      pasta) words=(203.0.113.9 pasta --foreground --quiet --config-net --no-map-gw --dns-forward 203.0.113.9 --mtu $mtu --runas 0 --netns "/run/netns/$T-$gateway-$mtu") ;;
+    esac
+    tap_contest $gateway $mtu "${words[@]}"
+  done
+done
+
+# What idleness costs with 10,000 peers.
+if wanted slipgate; then
+  stop_gateway
+  python3 "$bench/many_peers.py" "$KEY_gateway" 10000 >"$W/user/gateway.conf"
+  gateway
+  contest slipgate "10,000 peers" gateway "${pid[gateway]}" idle
+  stop_gateway
+fi
+
+if wanted inside; then
+  "$built/inside" $smoke >>"$results"
+fi
+if wanted instructions; then
+  "$bench/segments.sh" >"$W/instructions" || [ $? = 77 ]
+  awk '$1 == "instructions" {
+    printf "{\"what\": \"instructions\", \"number\": %d, \"case\": \"%s\", \"count\": %d, \"stored\": %s}\n", NR, $2, $3, $4 == "unknown" ? "null" : $4
+  }' "$W/instructions" >>"$results"
+fi
+
+python3 "$bench/table.py" $smoke "$results"
+if wanted pieces; then
+  "$built/pieces" ${smoke:+--benchmark_min_time=0.005} --benchmark_color=false 2>/dev/null
+fi
