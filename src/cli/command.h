@@ -27,8 +27,10 @@ int run_check(Words arguments);
 int run_status(Words arguments);
 int run_flows(Words arguments);
 int run_reload(Words arguments);
+int run_wg(Words arguments);
 int run_as(Words arguments);
 int run_as_wgslirpy(Words arguments);
+int run_as_wireguard_go(Words arguments);
 
 // On standard error, one line each. print_problems() gives the exit code that goes with problems.
 int print_problems(const Problems &problems);

@@ -32,11 +32,12 @@ const CommandRow kCommands[] = {
     {"status", "[NAME] [--json]", "what a running gateway does", run_status},
     {"flows", "[NAME] [--json]", "what flows through it", run_flows},
     {"reload", "[NAME]", "let it read its configuration again", run_reload},
-    {"as", "PROGRAM ARGS...", "take another program's command line: wgslirpy", run_as},
+    {"wg", "ARGS...", "the real wg(8) on the gateways of an ordinary user", run_wg},
+    {"as", "PROGRAM ARGS...", "take another program's command line: wgslirpy, wireguard-go", run_as},
 };
 
 // Names under which the program is `slipgate as NAME`.
-constexpr std::string_view kStandIns[] = {"wgslirpy"};
+constexpr std::string_view kStandIns[] = {"wgslirpy", "wireguard-go"};
 
 std::string overview() {
   std::string text = "slipgate: a network gateway that needs no privileges\n\n";

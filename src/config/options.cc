@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 
+#include "config/tun.h"
 #include "config/values.h"
 #include "config/wg_quick.h"
 #include "flow/forward_spec.h"
@@ -174,6 +175,16 @@ const GatewayRow kLinkOptions[] = {
      }},
 };
 
+const GatewayRow kWireGuardLinkOptions[] = {
+    {"interface", 0, "NAME", "serve WireGuard's userspace API under this name: wg show NAME, wg set NAME ...", "off",
+     false,
+     [](GatewayOptions &o, std::string_view v) -> Result<void> {
+       if (!is_interface_name(v)) return Error{0, "no interface name; give 1 to 15 letters, digits or _=+.-"};
+       o.interface = v;
+       return {};
+     }},
+};
+
 Result<void> text(std::string_view value, std::optional<std::string> &field) {
   field = value;
   return {};
@@ -216,7 +227,9 @@ Parsed parse_wireguard(std::span<const std::string> arguments, GatewayOptions &o
   Parsed parsed;
   std::vector<Option> rows = bind_rows(wireguard_option_rows(), parsed.flags);
   std::vector<Option> link = bind_rows(link_option_rows(), options);
-  rows.insert(rows.end(), link.begin(), link.end());
+  for (std::vector<Option> more : {bind_rows(std::span<const GatewayRow>(kWireGuardLinkOptions), options), link}) {
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
   parsed.arguments = parse_arguments(rows, arguments, 1);
   return parsed;
 }
@@ -330,8 +343,10 @@ std::string wireguard_help() {
   return fmt::format(
       "slipgate wireguard [CONF] [options]: WireGuard peers in, ordinary sockets out\n\n"
       "CONF is a wg-quick file. Options win over what it says. Without it, one peer is given by "
-      "flags:\n{}\nOptions:\n{}",
-      help_table(bind_rows(wireguard_option_rows(), flags)), help_table(bind_rows(link_option_rows(), options)));
+      "flags:\n{}\nOptions:\n{}{}",
+      help_table(bind_rows(wireguard_option_rows(), flags)),
+      help_table(bind_rows(std::span<const GatewayRow>(kWireGuardLinkOptions), options)),
+      help_table(bind_rows(link_option_rows(), options)));
 }
 
 }  // namespace slipgate

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "control/control_socket.h"
 #include "control/notify.h"
+#include "control/uapi_socket.h"
 #include "crypto/key_text.h"
 #include "gateway/gateway.h"
 #include "host/limits.h"
@@ -177,6 +178,18 @@ int serve(GatewayOptions options, ServeHooks hooks) {
     return 1;
   } else {
     log::debug("no control socket: {}", opened.error().text);
+  }
+
+  std::unique_ptr<UapiSocket> uapi;
+  if (!options.interface.empty()) {
+    Result<std::unique_ptr<UapiSocket>> made =
+        UapiSocket::open(loop, (*gateway)->wireguard(), uapi_folder(), options.interface);
+    if (!made) {
+      log::error("{}", made.error().text);
+      return 1;
+    }
+    uapi = std::move(*made);
+    log::info("wg finds this gateway as {} at {}", options.interface, uapi->path());
   }
 
   GatewayStatus status = (*gateway)->status();

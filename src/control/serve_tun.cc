@@ -1,9 +1,13 @@
 #include "control/serve_tun.h"
 
+#include <sys/inotify.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <memory>
 
 #include "control/notify.h"
+#include "control/uapi_socket.h"
 #include "dns/resolver.h"
 #include "dns/server.h"
 #include "io/loop.h"
@@ -62,6 +66,37 @@ class EndpointNames {
   std::shared_ptr<void> alive_ = std::make_shared<int>();
 };
 
+// Tells when a file is removed.
+class RemovalWatch final : Pollable {
+ public:
+  // Null: it cannot be watched.
+  static std::unique_ptr<RemovalWatch> open(Loop &loop, const std::string &path, std::function<void()> on_removal) {
+    Fd watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    // The last link's removal is a change of attributes as long as somebody has the file open.
+    if (!watch || ::inotify_add_watch(watch.get(), path.c_str(), IN_ATTRIB | IN_DELETE_SELF) < 0) return nullptr;
+    std::unique_ptr<RemovalWatch> made(new RemovalWatch(loop, path, std::move(watch), std::move(on_removal)));
+    if (!loop.poller().add(made->watch_.get(), *made, Interest::reading)) return nullptr;
+    return made;
+  }
+  ~RemovalWatch() { loop_.poller().remove(watch_.get(), *this); }
+
+ private:
+  RemovalWatch(Loop &loop, const std::string &path, Fd watch, std::function<void()> on_removal)
+      : loop_(loop), path_(path), watch_(std::move(watch)), on_removal_(std::move(on_removal)) {}
+
+  void on_events(uint32_t) override {
+    char events[4096];
+    while (::read(watch_.get(), events, sizeof(events)) > 0) {
+    }
+    if (::access(path_.c_str(), F_OK) != 0) on_removal_();
+  }
+
+  Loop &loop_;
+  const std::string path_;
+  Fd watch_;
+  std::function<void()> on_removal_;
+};
+
 std::vector<IpPrefix> routes_to(const std::vector<WireGuardPeerOptions> &peers) {
   std::vector<IpPrefix> routes;
   for (const WireGuardPeerOptions &peer : peers) {
@@ -98,7 +133,7 @@ int serve_tun(const ServeTunOptions &options) {
     if (!mark) mark = setup->mark();
   }
   if (mark) {
-    if (Result<void> marked = link.set_mark(*mark); !marked) return failed(marked.error());
+    if (Result<void> marked = link.change(nullptr, std::nullopt, *mark); !marked) return failed(marked.error());
   }
   interface.on_gone = [&] {
     log::info("the interface {} was deleted", interface.name());
@@ -107,6 +142,17 @@ int serve_tun(const ServeTunOptions &options) {
   link.on_handshake = [&](uint32_t peer, const DatagramPath &path) {
     log::info("handshake with {} at {}", link.client_name(peer), path.remote.to_string());
   };
+  // Where wg(8) talks to us.
+  Result<std::unique_ptr<UapiSocket>> uapi = UapiSocket::open(loop, link, uapi_folder(), interface.name());
+  if (!uapi && options.needs_socket) return failed(uapi.error());
+  if (!uapi) log::warn("wg will not find this interface: {}", uapi.error().text);
+  std::unique_ptr<RemovalWatch> removal;
+  if (uapi && options.needs_socket) {
+    removal = RemovalWatch::open(loop, (*uapi)->path(), [&] {
+      log::info("{} was removed", (*uapi)->path());
+      loop.stop();
+    });
+  }
   EndpointNames names(loop, link, tun.wireguard.peers);
 
   log::info("interface {}, {} peer(s), UDP {}", interface.name(), link.peers().size(), link.local().to_string());

@@ -72,7 +72,7 @@ FlowLimits limits_in_force(FlowLimits limits) {
 }  // namespace
 
 // The parts in the order in which they are built: what packets meet last comes first.
-class Gateway::Impl final : public StackEvents, Neighbours {
+class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbours {
  public:
   Impl(Loop &loop, const GatewayOptions &options)
       : loop_(loop),
@@ -173,6 +173,31 @@ class Gateway::Impl final : public StackEvents, Neighbours {
                      flow.bytes_down, loop_.now() - flow.opened, loop_.now() - flow.last_active});
     });
     return all;
+  }
+
+  // WireGuard's userspace API. Peers whose endpoints are names are known here, too: what is said of them now counts.
+  WireGuardSettings settings() const override { return link_->settings(); }
+  Result<void> change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
+                      std::optional<uint32_t> mark) override {
+    return link_->change(private_key, listen_port, mark);
+  }
+  std::vector<wireguard::PeerStatus> peers() const override { return link_->peers(); }
+  std::optional<wireguard::PeerConfig> peer(const wireguard::PublicKey &key) const override { return link_->peer(key); }
+  size_t peer_count() const override { return link_->peer_count(); }
+  void set_peer(const wireguard::PeerConfig &config) override {
+    link_->set_peer(config);
+    for (WireGuardPeerOptions &named : options_.wireguard.peers) {
+      if (named.config.public_key != config.public_key) continue;
+      if (config.endpoint) named.endpoint_name.clear();
+      std::optional<Endpoint> endpoint = config.endpoint ? config.endpoint : named.config.endpoint;
+      named.config = config;
+      named.config.endpoint = endpoint;
+    }
+  }
+  void remove_peer(const wireguard::PublicKey &key) override {
+    link_->remove_peer(key);
+    std::erase_if(options_.wireguard.peers,
+                  [&](const WireGuardPeerOptions &peer) { return peer.config.public_key == key; });
   }
 
   std::function<void(std::string, const DatagramPath &)> on_handshake_;
@@ -328,6 +353,10 @@ void Gateway::drain(Duration most, std::function<void()> drained) {
 
 GatewayStatus Gateway::status() const {
   return impl_->status();
+}
+
+WireGuardControl &Gateway::wireguard() {
+  return *impl_;
 }
 
 std::vector<FlowStatus> Gateway::flows() const {

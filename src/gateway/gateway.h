@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "gateway/options.h"
 #include "io/loop.h"
+#include "link/wireguard_control.h"
 #include "wireguard/device.h"
 
 namespace slipgate {
@@ -50,6 +51,8 @@ class Gateway {
 
   GatewayStatus status() const;
   std::vector<FlowStatus> flows() const;
+  // For WireGuard's userspace API. What it changes lasts until the next reload.
+  WireGuardControl &wireguard();
   // A handshake was completed: with which peer, by name.
   std::function<void(std::string peer, const DatagramPath &path)> on_handshake;
 

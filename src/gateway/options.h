@@ -25,6 +25,7 @@ struct GatewayOptions {
   uint16_t mtu = 1420;
   size_t tcp_buffer_size = 4 << 20;
 
+  std::string interface;     // WireGuard's userspace API is served under this name; empty: it is not
   std::string config_file;   // reread on reload; empty: none
   std::string control_path;  // empty: $XDG_RUNTIME_DIR/slipgate/NAME.sock when that folder exists
   LogLevel log_level = LogLevel::info;

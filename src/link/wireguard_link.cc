@@ -36,11 +36,7 @@ wireguard::DeviceConfig device_config(const WireGuardLinkOptions &options) {
 Result<std::unique_ptr<WireGuardLink>> WireGuardLink::open(Loop &loop, const WireGuardLinkOptions &options,
                                                            uint16_t number, LinkEvents &events, Counters &counters) {
   std::unique_ptr<WireGuardLink> link(new WireGuardLink(loop, options, number, events, counters));
-  Result<std::unique_ptr<UdpSocket>> socket =
-      UdpSocket::open(loop, *link, link->batches_, link->singles_, counters,
-                      {.listen = options.listen, .queue_capacity = options.transmit_queue_capacity});
-  if (!socket) return socket.error();
-  link->socket_ = std::move(*socket);
+  if (Result<void> listening = link->listen(options.listen); !listening) return listening.error();
   // A peer with an endpoint and a persistent keepalive is called at once.
   link->loop_.at_turn_end(*link, kLinkRank);
   return link;
@@ -51,6 +47,9 @@ WireGuardLink::WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, ui
     : loop_(loop),
       events_(events),
       number_(number),
+      listen_(options.listen),
+      queue_capacity_(options.transmit_queue_capacity),
+      counters_(counters),
       batches_(UdpSocket::kBatchBuffer, kMostBatchBuffers, kKeptBatchBuffers),
       singles_(kSingleBuffer, kMostSingleBuffers, kKeptSingleBuffers),
       device_(device_config(options), singles_, counters, loop.now()) {
@@ -61,6 +60,37 @@ WireGuardLink::WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, ui
 
 WireGuardLink::~WireGuardLink() {
   loop_.forget(*this);
+}
+
+Result<void> WireGuardLink::listen(const Endpoint &at) {
+  Result<std::unique_ptr<UdpSocket>> socket =
+      UdpSocket::open(loop_, *this, batches_, singles_, counters_, {.listen = at, .queue_capacity = queue_capacity_});
+  if (!socket) return socket.error();
+  if (mark_) {
+    if (Result<void> marked = (*socket)->set_mark(mark_); !marked) return marked;
+  }
+  if (socket_) socket_->flush();
+  socket_ = std::move(*socket);
+  if (on_congestion) on_congestion(false);
+  return {};
+}
+
+WireGuardSettings WireGuardLink::settings() const {
+  return {device_.private_key(), local().port, mark_};
+}
+
+Result<void> WireGuardLink::change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
+                                   std::optional<uint32_t> mark) {
+  if (mark && *mark != mark_) {
+    if (Result<void> marked = socket_->set_mark(*mark); !marked) return marked;
+    mark_ = *mark;
+  }
+  // Port 0 asks the kernel to choose, which it did already, unless a port was named.
+  if (listen_port && *listen_port != local().port) {
+    if (Result<void> bound = listen({listen_.address, *listen_port}); !bound) return bound;
+  }
+  if (private_key) device_.set_private_key(*private_key, loop_.now());
+  return {};
 }
 
 void WireGuardLink::on_datagrams(std::span<Datagram> datagrams) {

@@ -14,11 +14,16 @@
 #include "io/udp_socket.h"
 #include "link/link.h"
 #include "link/options.h"
+#include "link/wireguard_control.h"
 #include "wireguard/device.h"
 
 namespace slipgate {
 
-class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, private UdpSocketOwner {
+class WireGuardLink final : public Link,
+                            public WireGuardControl,
+                            public TurnEnd,
+                            private TimerTarget,
+                            private UdpSocketOwner {
  public:
   // Binds the socket. `number` is what the shard calls this link.
   static Result<std::unique_ptr<WireGuardLink>> open(Loop &loop, const WireGuardLinkOptions &options, uint16_t number,
@@ -32,14 +37,19 @@ class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, pr
   // Where the socket really listens.
   Endpoint local() const { return socket_->local(); }
 
-  // SO_MARK of what the socket sends; needs CAP_NET_ADMIN.
-  Result<void> set_mark(uint32_t mark) { return socket_->set_mark(mark); }
-
-  // Adds a peer, or changes the one with this public key.
-  void set_peer(const wireguard::PeerConfig &config);
-  void remove_peer(const wireguard::PublicKey &key);
+  // A new port is bound before the old one is given up. A mark needs CAP_NET_ADMIN.
+  WireGuardSettings settings() const override;
+  Result<void> change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
+                      std::optional<uint32_t> mark) override;
   wireguard::PublicKey public_key() const { return device_.public_key(); }
-  std::vector<wireguard::PeerStatus> peers() const { return device_.peers(); }
+
+  std::vector<wireguard::PeerStatus> peers() const override { return device_.peers(); }
+  std::optional<wireguard::PeerConfig> peer(const wireguard::PublicKey &key) const override {
+    return device_.peer(key);
+  }
+  size_t peer_count() const override { return device_.peer_count(); }
+  void set_peer(const wireguard::PeerConfig &config) override;
+  void remove_peer(const wireguard::PublicKey &key) override;
   std::optional<uint32_t> peer_for(const IpAddress &destination, int shortest = 0) const {
     return device_.peer_for(destination, shortest);
   }
@@ -53,6 +63,7 @@ class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, pr
   WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, uint16_t number, LinkEvents &events,
                 Counters &counters);
 
+  Result<void> listen(const Endpoint &at);
   void on_datagrams(std::span<Datagram> datagrams) override;
   void on_queue_empty() override {
     if (on_congestion) on_congestion(false);
@@ -64,6 +75,10 @@ class WireGuardLink final : public Link, public TurnEnd, private TimerTarget, pr
   Loop &loop_;
   LinkEvents &events_;
   const uint16_t number_;
+  const Endpoint listen_;  // as asked for at first: its address stays
+  const size_t queue_capacity_;
+  Counters &counters_;
+  uint32_t mark_ = 0;
   BufferPool batches_;  // what the socket receives into
   BufferPool singles_;  // lone datagrams, handshakes, keepalives
   wireguard::Device device_;

@@ -63,6 +63,10 @@ class Device::State {
   uint32_t set_peer(const PeerConfig &config, Time now);
   void remove_peer(const PublicKey &key);
   const std::map<uint32_t, std::unique_ptr<Peer>> &peers() const { return peers_; }
+  const Peer *peer_of(const PublicKey &key) const {
+    auto found = by_key_.find(key);
+    return found == by_key_.end() ? nullptr : found->second;
+  }
   const Peer *peer_for(const IpAddress &address, int shortest) const {
     return common_.allowed_ips.find(address, shortest);
   }
@@ -238,6 +242,10 @@ PublicKey Device::public_key() const {
   return state_->identity().public_key;
 }
 
+Key Device::private_key() const {
+  return state_->identity().private_key;
+}
+
 void Device::set_private_key(const Key &key, Time) {
   state_->set_private_key(key);
 }
@@ -254,6 +262,15 @@ std::vector<PeerStatus> Device::peers() const {
   std::vector<PeerStatus> statuses;
   for (const auto &[id, peer] : state_->peers()) statuses.push_back(peer->status());
   return statuses;
+}
+
+std::optional<PeerConfig> Device::peer(const PublicKey &key) const {
+  const Peer *peer = state_->peer_of(key);
+  return peer ? std::optional(peer->config()) : std::nullopt;
+}
+
+size_t Device::peer_count() const {
+  return state_->peers().size();
 }
 
 std::optional<uint32_t> Device::peer_for(const IpAddress &destination, int shortest) const {

@@ -83,6 +83,7 @@ class Device {
   Time next_deadline() const;
 
   PublicKey public_key() const;
+  Key private_key() const;  // clamped (RFC 7748 section 5); zeros: none
   // Changes take effect at once; standing sessions of other peers are not touched (lessons: PSK change, removal).
   void set_private_key(const Key &key, Time now);
   // Adds, or changes the peer of that public key, and gives its id; 0 for our own public key, which is no peer. No
@@ -90,6 +91,8 @@ class Device {
   uint32_t set_peer(const PeerConfig &config, Time now, Output &output);
   void remove_peer(const PublicKey &key);
   std::vector<PeerStatus> peers() const;
+  std::optional<PeerConfig> peer(const PublicKey &key) const;
+  size_t peer_count() const;
   // Who has the address in its AllowedIPs, in a prefix of at least `shortest` bits.
   std::optional<uint32_t> peer_for(const IpAddress &destination, int shortest = 0) const;
   std::string peer_name(uint32_t id) const;  // name, else a short form of the public key

@@ -16,6 +16,7 @@ struct Program {
 
 const Program kPrograms[] = {
     {"wgslirpy", "one WireGuard peer in, ordinary sockets out", run_as_wgslirpy},
+    {"wireguard-go", "a WireGuard interface over a TUN device, for wg and wg-quick", run_as_wireguard_go},
 };
 
 }  // namespace
