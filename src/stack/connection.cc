@@ -84,6 +84,7 @@ void Connection::adopt(tcp_pcb *pcb) {
 }
 
 bool Connection::open_passive(pbuf *syn) {
+  opened_at_ = world_.timers.now();
   {
     LwipScope scope(world_, *this);
     ip_addr_t from = to_lwip(key.inside.address);
@@ -101,6 +102,7 @@ bool Connection::open_passive(pbuf *syn) {
 }
 
 bool Connection::open_active() {
+  opened_at_ = world_.timers.now();
   {
     LwipScope scope(world_, *this);
     tcp_pcb *pcb = tcp_new_ip_type(key.is_v4() ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6);
@@ -138,57 +140,148 @@ void Connection::input(pbuf *segment) {
     LwipScope scope(world_, *this);
     ip_addr_t from = to_lwip(key.inside.address);
     ip_addr_t to = to_lwip(key.outside.address);
-    if (pcb_ && pcb_->flags & TF_SACK) {
-      const TcpHeader &header = *static_cast<const TcpHeader *>(segment->payload);
-      TcpOptions options;
-      if (header.header_length() > sizeof(TcpHeader)) {
-        options = parse_tcp_options({static_cast<const uint8_t *>(segment->payload) + sizeof(TcpHeader),
-                                     header.header_length() - sizeof(TcpHeader)});
-      }
-      if (options.sack_count > 0 && !recovery_ && pcb_->unacked) recovery_ = std::make_unique<Recovery>();
-      if (recovery_) recovery_->before_input(*pcb_, options.sack(), world_.timers.now());
+    // lwIP rewrites the header as it reads it.
+    const TcpHeader header = *static_cast<const TcpHeader *>(segment->payload);
+    TcpOptions options;
+    if (sender_ && header.header_length() > sizeof(TcpHeader)) {
+      options = parse_tcp_options({static_cast<const uint8_t *>(segment->payload) + sizeof(TcpHeader),
+                                   header.header_length() - sizeof(TcpHeader)});
     }
+    size_t payload = segment->tot_len - header.header_length();
     uint32_t acknowledged_before = pcb_ ? pcb_->lastack : 0;
+    if (pcb_ && established_) hold_lwip(*pcb_);
     access_tcp_input(segment, &from, &to);
     if (tcp_pcb *pcb = access_active()) {
       // lwIP acknowledges every second segment at once; flush() does it once a turn.
       if (!(pcb->flags & TF_ACK_NOW)) tcp_clear_flags(pcb, TF_ACK_DELAY);
-      if (pcb->lastack != acknowledged_before) progressed(*pcb);
-      recover(*pcb);
+      persists_ = 0;
+      if (sender_) acknowledged(*pcb, header, options, payload, acknowledged_before);
     }
   }
   after();
 }
 
-// --- what is lost on the way out ---
+// --- what leaves, and what comes back for it ---
 
-// The client acknowledged something new: a round trip is measured at most once per flight, and never over a repetition
-// (RFC 6298 section 3).
-void Connection::progressed(const tcp_pcb &pcb) {
-  Time now = world_.timers.now();
-  active_at_ = now;
-  if (!timing_ || sequence_before(pcb.lastack, timed_sequence_)) return;
-  timing_ = false;
-  Duration sample = now - timed_at_;
-  round_trip_ = round_trip_ == Duration{} ? sample : (round_trip_ * 7 + sample) / 8;
+// lwIP's own retransmission, congestion window and persist timer never act.
+void Connection::hold_lwip(tcp_pcb &pcb) const {
+  pcb.cwnd = pcb.ssthresh = kOpenWindow;
+  pcb.rtime = -1;
+  pcb.dupacks = 0;
+  pcb.nrtx = 0;
+  pcb.persist_backoff = 0;
+  pcb.rttest = 0;
+  pcb.rto = static_cast<s16_t>(seconds(1) / kLwipTick);  // out-of-order data is kept for six of these
 }
 
-void Connection::recover(tcp_pcb &pcb) {
-  if (!recovery_) return;
-  recovery_->act(pcb, world_.timers.now(), round_trip_, [&](uint32_t from, uint32_t to) { resend(pcb, from, to); });
-  if (recovery_->idle()) recovery_.reset();
+void Connection::acknowledged(const tcp_pcb &pcb, const TcpHeader &header, const TcpOptions &options, size_t payload,
+                              uint32_t acknowledged_before) {
+  if (!(header.flags & TcpHeader::kAck) || sender_->idle()) return;
+  bool advanced = pcb.lastack != acknowledged_before;
+  // RFC 5681 section 2.
+  bool duplicate = !advanced && payload == 0 && header.acknowledgment == pcb.lastack &&
+                   !(header.flags & (TcpHeader::kSyn | TcpHeader::kFin)) && header.window == last_window_;
+  last_window_ = header.window;
+  Time now = world_.timers.now();
+  if (advanced && orphan_deadline_ != kNever) orphan_deadline_ = now + kOrphanTimeout;
+  if (advanced || duplicate || options.sack_count > 0) {
+    sender_->acknowledged(pcb.lastack, header.acknowledgment, options.sack(), duplicate, now);
+  }
+}
+
+void Connection::make_sender(Time now) {
+  RoundTrip round_trip;
+  if (handshake_ > Duration{}) round_trip.add(handshake_, handshake_, now);
+  sender_ = std::make_unique<Sender>(world_.config.congestion, pcb_->mss, (pcb_->flags & TF_SACK) != 0, round_trip,
+                                     sent_up_to_, now);
+}
+
+// How much more the peer would take (RFC 9293 section 3.8.6).
+uint32_t Connection::peer_room() const {
+  uint32_t outstanding = pcb_->snd_lbb - pcb_->lastack;
+  return pcb_->snd_wnd > outstanding ? pcb_->snd_wnd - outstanding : 0;
+}
+
+// Sends what is due: repetitions first, then what is new.
+void Connection::transmit(Time now) {
+  hold_lwip(*pcb_);
+  if (sender_) {
+    sender_->update(now);
+    while (std::optional<Sender::Range> range = sender_->next_resend(now)) resend(range->from, range->to);
+  }
+  give_data(now);
+}
+
+void Connection::give_data(Time now) {
+  if (pcb_->state != ESTABLISHED && pcb_->state != CLOSE_WAIT) return;
+  // What lwIP could not send goes first.
+  if (pcb_->unsent) return;
+  size_t waiting = sending_.waiting();
+  if (waiting > 0) {
+    if (!sender_) make_sender(now);
+    uint32_t mss = pcb_->mss, room = sender_->room(now), peer = peer_room();
+    size_t amount = std::min<size_t>({waiting, room, peer});
+    if (amount < waiting && amount >= mss) amount -= amount % mss;
+    // Less than a segment only at the end, or when the peer's whole window is no more (RFC 9293 section 3.8.6.2.1).
+    bool all_there_is = peer <= room && sender_->idle();
+    if (amount < waiting && amount < mss && !all_there_is) amount = 0;
+    give(amount);
+  }
+  // By tcp_shutdown(), never tcp_close(): that resets when the window is not at its largest.
+  if (fin_wanted_ && !fin_given_ && sending_.waiting() == 0 && tcp_shutdown(pcb_, 0, 1) == ERR_OK) fin_given_ = true;
+}
+
+// Hands `amount` bytes to lwIP, in large segments of whole packets.
+void Connection::give(size_t amount) {
+  const u16_t mss = pcb_->mss;
+  // lwIP cuts at half the peer's largest window, too.
+  uint32_t packets = std::min<uint32_t>(kLargeSegment, pcb_->snd_wnd_max / 2) / mss;
+  if (packets > 1) pcb_->mss = static_cast<u16_t>(packets * mss);
+  while (amount > 0) {
+    Bytes piece = sending_.next(std::min<size_t>(amount, 0xffff));
+    u8_t flags = sending_.waiting() > piece.size() ? TCP_WRITE_FLAG_MORE : 0;
+    if (tcp_write(pcb_, piece.data(), static_cast<u16_t>(piece.size()), flags) != ERR_OK) break;
+    sending_.give(piece.size());
+    given_up_to_ = pcb_->snd_lbb;
+    amount -= piece.size();
+  }
+  pcb_->mss = mss;
+}
+
+// lwIP has sent what it was given.
+void Connection::note_sent(Time now) {
+  if (pcb_->snd_nxt != sent_up_to_) {
+    if (!sender_) make_sender(now);
+    sender_->sent(sent_up_to_, pcb_->snd_nxt, now);
+    sent_up_to_ = pcb_->snd_nxt;
+  }
+  if (!sender_) return;
+  bool waiting = sending_.waiting() > 0;
+  bool blocked = waiting && peer_room() < std::min<size_t>(pcb_->mss, sending_.waiting());
+  sender_->finished(waiting, blocked);
+  // RFC 9293 section 3.8.6.1: nothing in flight will bring news of the window.
+  if ((blocked || pcb_->unsent) && sender_->idle() && pcb_->snd_wnd < pcb_->snd_lbb - pcb_->lastack + pcb_->mss) {
+    if (persist_at_ == kNever) persist_at_ = now + (sender_->round_trip().timeout() * (1 << persist_backoff_));
+  } else {
+    persist_at_ = kNever;
+    persist_backoff_ = 0;
+  }
 }
 
 // Sends bytes again that lwIP sent once, from the send buffer and round lwIP.
-void Connection::resend(tcp_pcb &pcb, uint32_t from, uint32_t to) {
-  timing_ = false;
+void Connection::resend(uint32_t from, uint32_t to) {
   uint32_t given = static_cast<uint32_t>(sending_.size() - sending_.waiting());
   uint32_t data_end = given_up_to_;
   uint32_t data_begin = data_end - given;
   bool fin = sequence_before(data_end, to);
   uint32_t end = fin ? data_end : to;
   if (sequence_before(from, data_begin) || sequence_before(end, from)) return;
-  size_t size = end - from;
+  send_alone(from, static_cast<uint8_t>(TcpHeader::kPsh | (fin ? TcpHeader::kFin : 0)), from - data_begin, end - from);
+}
+
+// A packet that lwIP knows nothing of: `size` bytes at `offset` of the send buffer.
+void Connection::send_alone(uint32_t sequence, uint8_t flags, size_t offset, size_t size) {
+  const tcp_pcb &pcb = *pcb_;
   IpFields fields{.source = key.outside.address,
                   .destination = key.inside.address,
                   .protocol = static_cast<uint8_t>(Protocol::tcp),
@@ -201,19 +294,19 @@ void Connection::resend(tcp_pcb &pcb, uint32_t from, uint32_t to) {
     TcpHeader &header = *reinterpret_cast<TcpHeader *>(packet.data() + transport);
     header.source_port = key.outside.port;
     header.destination_port = key.inside.port;
-    header.sequence = from;
+    header.sequence = sequence;
     header.acknowledgment = pcb.rcv_nxt;
     header.data_offset = 5 << 4;
-    header.flags = static_cast<uint8_t>(TcpHeader::kAck | TcpHeader::kPsh | (fin ? TcpHeader::kFin : 0));
+    header.flags = static_cast<uint8_t>(TcpHeader::kAck | flags);
     header.window = static_cast<uint16_t>(std::min<uint32_t>(RCV_WND_SCALE(&pcb, pcb.rcv_ann_wnd), 0xffff));
     header.checksum = 0;
     header.urgent_pointer = 0;
-    sending_.copy(from - data_begin, {packet.data() + transport + sizeof(TcpHeader), size});
+    sending_.copy(offset, {packet.data() + transport + sizeof(TcpHeader), size});
     uint16_t sum = add_sums(ones_complement_sum(packet.bytes().subspan(transport)),
                             pseudo_header_sum(fields.source, fields.destination, fields.protocol,
                                               static_cast<uint32_t>(sizeof(TcpHeader) + size)));
     header.checksum = checksum_of(sum);
-    pcb.rcv_ann_right_edge = pcb.rcv_nxt + pcb.rcv_ann_wnd;
+    pcb_->rcv_ann_right_edge = pcb.rcv_nxt + pcb.rcv_ann_wnd;
     acknowledged_ = pcb.rcv_nxt;
   }
   world_.pending();
@@ -224,36 +317,22 @@ void Connection::resend(tcp_pcb &pcb, uint32_t from, uint32_t to) {
 void Connection::after() {
   if (pcb_ && !established_ && pcb_->state >= ESTABLISHED) {
     established_ = true;
-    pcb_->cwnd = std::max<uint32_t>(pcb_->cwnd, kInitialSegments * pcb_->mss);
+    sent_up_to_ = given_up_to_ = pcb_->snd_nxt;
     growth_start_ = world_.timers.now();
+    // A SYN that was repeated says nothing (RFC 6298 section 3).
+    if (growth_start_ - opened_at_ < RoundTrip::kFirstTimeout) {
+      handshake_ = std::max<Duration>(growth_start_ - opened_at_, microseconds(1));
+    }
     world_.counters.tcp_flows_opened++;
     readable();
     writable_again();
   }
-  if (pcb_) {
-    bound_out_of_order();
-  } else if (time_wait_) {
+  if (pcb_) return;
+  if (time_wait_) {
     world_.entered_time_wait(*this);
   } else {
     world_.closed(*this);
   }
-}
-
-void Connection::bound_out_of_order() {
-  if (!pcb_->ooseq && out_of_order_ == 0) return;
-  size_t bytes = 0;
-  for (tcp_seg *segment = pcb_->ooseq; segment; segment = segment->next) bytes += segment->len;
-  Stack::World::Client &owner = world_.client(client);
-  owner.out_of_order += bytes - out_of_order_;
-  out_of_order_ = bytes;
-  if (owner.out_of_order > Stack::World::kMostOutOfOrderPerClient) {  // lesson: tcp-out-of-order-bounded
-    // All of this connection's: the peer still has it, and sends it again.
-    tcp_free_ooseq(pcb_);
-    owner.out_of_order -= out_of_order_;
-    out_of_order_ = 0;
-    world_.counters.drop(DropReason::out_of_order_limit);
-  }
-  world_.forget_client(client);
 }
 
 // --- the end of the turn ---
@@ -272,37 +351,67 @@ static void settle_segment(tcp_seg &segment) {
   segment.p = copy;
 }
 
+// What lwIP holds out of order is counted, copied out of large buffers, and bounded per client.
+void Connection::settle_out_of_order() {
+  if (!pcb_->ooseq && out_of_order_ == 0) return;
+  size_t bytes = 0;
+  for (tcp_seg *segment = pcb_->ooseq; segment; segment = segment->next) {
+    settle_segment(*segment);
+    bytes += segment->len;
+  }
+  Stack::World::Client &owner = world_.client(client);
+  owner.out_of_order += bytes - out_of_order_;
+  out_of_order_ = bytes;
+  if (owner.out_of_order > Stack::World::kMostOutOfOrderPerClient) {  // lesson: tcp-out-of-order-bounded
+    // All of this connection's: the peer still has it, and sends it again.
+    tcp_free_ooseq(pcb_);
+    owner.out_of_order -= out_of_order_;
+    out_of_order_ = 0;
+    world_.counters.drop(DropReason::out_of_order_limit);
+  }
+  world_.forget_client(client);
+}
+
+// lwIP walks to the end of what is unacknowledged whenever it sends: it is shown that end alone.
+void Connection::output() {
+  tcp_seg *first = pcb_->unacked;
+  if (first) {
+    // Segments go from the front: the last one known is there until what it ended with is acknowledged.
+    if (!unacked_last_ || !sequence_before(pcb_->lastack, unacked_end_)) unacked_last_ = first;
+    while (unacked_last_->next) unacked_last_ = unacked_last_->next;
+    unacked_end_ = lwip_ntohl(unacked_last_->tcphdr->seqno) + TCP_TCPLEN(unacked_last_);
+    pcb_->unacked = unacked_last_;
+  } else {
+    unacked_last_ = nullptr;
+  }
+  tcp_output(pcb_);
+  if (first) pcb_->unacked = first;
+}
+
 void Connection::flush() {
   received_.settle();
   if (!pcb_) return;
+  Time now = world_.timers.now();
   {
     LwipScope scope(world_, *this);
     open_window();
-    give_data();
+    if (established_) transmit(now);
     bool owed = pcb_->rcv_nxt != acknowledged_;
     if (owed && acknowledges_now()) {
       tcp_ack_now(pcb_);
     } else if (owed && !acknowledge_timer_.armed()) {
-      world_.timers.arm(acknowledge_timer_, world_.timers.now() + kAcknowledgeDelay);
+      world_.timers.arm(acknowledge_timer_, now + kAcknowledgeDelay);
     }
-    tcp_output(pcb_);
+    output();
     gap_ = pcb_->ooseq != nullptr;
     if (pcb_->rcv_nxt == acknowledged_) {
       acknowledge_timer_.cancel();
       acknowledge_overdue_ = false;
     }
-    if (pcb_->snd_nxt != sent_up_to_) {
-      sent_up_to_ = pcb_->snd_nxt;
-      active_at_ = world_.timers.now();
-      if (!timing_) {
-        timing_ = true;
-        timed_sequence_ = sent_up_to_;
-        timed_at_ = active_at_;
-      }
-    }
-    for (tcp_seg *segment = pcb_->ooseq; segment; segment = segment->next) settle_segment(*segment);
+    if (established_) note_sent(now);
+    settle_out_of_order();
   }
-  if (needs_timer() && !timer_.armed()) world_.timers.arm(timer_, world_.timers.now() + kLwipTick);
+  arm_timer(now);
 }
 
 // RFC 5681 section 4.2: at once for every second full segment, for a gap and what fills it, and for a FIN. Less than a
@@ -314,11 +423,23 @@ bool Connection::acknowledges_now() const {
          acknowledge_overdue_;
 }
 
-// Only connections for which lwIP has something to wait for are visited by time; an idle one costs nothing.
-bool Connection::needs_timer() const {
-  if (pcb_->unacked || pcb_->unsent || pcb_->ooseq || pcb_->persist_backoff > 0) return true;
-  if (pcb_->rcv_nxt != acknowledged_ || orphan_deadline_ != kNever) return true;
-  return pcb_->state != ESTABLISHED && pcb_->state != CLOSE_WAIT && pcb_->state != FIN_WAIT_2;
+// lwIP's own time: openings, out-of-order data that waits too long; and what could not be sent, tried again.
+bool Connection::lwip_needs_tick() const {
+  if (pcb_->state < ESTABLISHED || pcb_->ooseq) return true;
+  return (pcb_->unsent && persist_at_ == kNever) || (pcb_->rcv_nxt != acknowledged_ && !acknowledge_timer_.armed());
+}
+
+// Only connections that wait for something are visited by time; an idle one costs nothing. A timer that is armed for
+// earlier than it must be stays: most flights are acknowledged long before their timeout.
+void Connection::arm_timer(Time now) {
+  if (!lwip_needs_tick()) {
+    lwip_tick_at_ = kNever;
+  } else if (lwip_tick_at_ == kNever) {
+    lwip_tick_at_ = now + kLwipTick;
+  }
+  Time due = std::min({orphan_deadline_, lwip_tick_at_, persist_at_});
+  if (sender_) due = std::min(due, sender_->deadline());
+  if (due != kNever && (!timer_.armed() || due < timer_.deadline())) world_.timers.arm(timer_, due);
 }
 
 // Lets the peer send what the owner has made room for, and more than before when it fills its window within a second.
@@ -348,27 +469,6 @@ void Connection::open_window() {
   if (opened >= receive_limit_ / 4 || (announced < 2u * pcb_->mss && opened >= pcb_->mss)) tcp_ack_now(pcb_);
 }
 
-// Gives lwIP what the windows let out now and a little more: its queue of unsent segments is walked at every write, and
-// it asks a peer with a closed window only when something is in it.
-void Connection::give_data() {
-  if (pcb_->state != ESTABLISHED && pcb_->state != CLOSE_WAIT) return;
-  uint32_t mss = pcb_->mss;
-  uint32_t window = std::min<uint32_t>(pcb_->snd_wnd, pcb_->cwnd) + 4 * mss;
-  uint32_t outstanding = pcb_->snd_lbb - pcb_->lastack;
-  size_t amount = std::min<size_t>(sending_.waiting(), window > outstanding ? window - outstanding : 0);
-  if (amount < sending_.waiting()) amount -= amount % mss;
-  while (amount > 0) {
-    Bytes piece = sending_.next(std::min<size_t>(amount, 0xffff));
-    u8_t flags = sending_.waiting() > piece.size() ? TCP_WRITE_FLAG_MORE : 0;
-    if (tcp_write(pcb_, piece.data(), static_cast<u16_t>(piece.size()), flags) != ERR_OK) break;
-    sending_.give(piece.size());
-    given_up_to_ = pcb_->snd_lbb;
-    amount -= piece.size();
-  }
-  // By tcp_shutdown(), never tcp_close(): that resets when the window is not at its largest.
-  if (fin_wanted_ && !fin_given_ && sending_.waiting() == 0 && tcp_shutdown(pcb_, 0, 1) == ERR_OK) fin_given_ = true;
-}
-
 void Connection::on_timer(Timer &timer, Time now) {
   if (&timer == &acknowledge_timer_) {
     acknowledge_overdue_ = true;
@@ -379,35 +479,71 @@ void Connection::on_timer(Timer &timer, Time now) {
     end_time_wait();
     return;
   }
-  if (!has_owner()) {
-    if (pcb_->lastack != last_progress_ack_) {
-      last_progress_ack_ = pcb_->lastack;
-      orphan_deadline_ = now + kOrphanTimeout;
-    } else if (now >= orphan_deadline_) {  // lesson: tcp-orphan-bounded
-      reset();
-      return;
-    }
+  if (now >= orphan_deadline_) {  // lesson: tcp-orphan-bounded
+    reset();
+    return;
   }
-  world_.touch(*this);
-  {
-    LwipScope scope(world_, *this);
-    access_slow_tick(pcb_, lwip_ticks(now));
-    if (tcp_pcb *pcb = access_active()) {
-      if (pcb->flags & TF_RTO) timing_ = false;
-      // Two round trips without an answer: ask, before lwIP's timer sends everything again.
-      if (pcb->flags & TF_SACK && pcb->unacked && established_ &&
-          now - active_at_ >= std::max(2 * round_trip_, kLwipTick)) {
-        if (!recovery_) recovery_ = std::make_unique<Recovery>();
-        recovery_->probe(*pcb, [&](uint32_t from, uint32_t to) { resend(*pcb, from, to); });
-      }
-      recover(*pcb);
-      tcp_output(pcb);
-    }
+  if (!act_on_time(now)) {
+    Stack::World &world = world_;
+    fail(ETIMEDOUT);
+    world.deliver();
+    return;
   }
-  if (pcb_ && needs_timer()) world_.timers.arm(timer_, now + kLwipTick);
   Stack::World &world = world_;
   after();
   world.deliver();
+}
+
+// What is due by now; flush() does the rest. False: nobody has answered for too long.
+bool Connection::act_on_time(Time now) {
+  bool tick = lwip_tick_at_ <= now;
+  bool persist = persist_at_ <= now;
+  bool due = sender_ && sender_->deadline() <= now;
+  if (!tick && !persist && !due) {
+    // Armed for what has happened meanwhile.
+    if (sender_ && sender_->idle()) sender_->release_memory();
+    arm_timer(now);
+    return true;
+  }
+  world_.touch(*this);
+  LwipScope scope(world_, *this);
+  if (tick) {
+    lwip_tick_at_ = kNever;
+    if (established_) hold_lwip(*pcb_);
+    if (pcb_->state < ESTABLISHED || pcb_->ooseq) access_slow_tick(pcb_, lwip_ticks(now));
+    if (!access_active()) return true;
+  }
+  if (persist) {
+    if (++persists_ > kMostPersists) return false;
+    if (sender_->round_trip().timeout() * (1 << persist_backoff_) < kMostPersist) persist_backoff_++;
+    persist_at_ = now + std::min<Duration>(sender_->round_trip().timeout() * (1 << persist_backoff_), kMostPersist);
+    // A segment from before the window is answered with what the window is (RFC 9293 section 3.10.7.4).
+    if (pcb_->unsent && pcb_->snd_wnd > 0)
+      tcp_split_unsent_seg(pcb_, static_cast<u16_t>(std::min<uint32_t>(pcb_->snd_wnd, pcb_->mss)));
+    send_alone(pcb_->lastack - 1, 0, 0, 0);
+  }
+  if (!due) return true;
+  switch (sender_->expired(now)) {
+    case Sender::Due::nothing:
+      break;
+    case Sender::Due::probe:
+      // RFC 8985 section 7.3: with new data, if there is any that the peer would take; else with the last.
+      if (sending_.waiting() > 0 && peer_room() >= pcb_->mss && !pcb_->unsent) {
+        hold_lwip(*pcb_);
+        give(std::min<size_t>(sending_.waiting(), pcb_->mss));
+        output();
+        note_sent(now);
+        sender_->probed(false, now);
+      } else {
+        Sender::Range range = sender_->last_packet(now);
+        resend(range.from, range.to);
+        sender_->probed(true, now);
+      }
+      break;
+    case Sender::Due::timeout:
+      return sender_->timed_out(now);
+  }
+  return true;
 }
 
 // --- the end ---
@@ -508,7 +644,7 @@ void Connection::consume(size_t size) {
 // Twice what may be in flight, so that the window stays full while the owner is told and writes more.
 size_t Connection::send_limit() const {
   size_t most = std::min<size_t>(world_.config.tcp_buffer_size, TCP_SND_BUF);
-  size_t in_flight = pcb_ ? std::min<size_t>(pcb_->cwnd, pcb_->snd_wnd) : 0;
+  size_t in_flight = pcb_ && sender_ ? std::min<size_t>(sender_->window(), pcb_->snd_wnd) : 0;
   return std::min(most, std::max(kInitialSendBuffer, 2 * in_flight));
 }
 
@@ -573,7 +709,6 @@ void Connection::stream_gone() {
   } else if (fin_wanted_ && peer_finished_ && received_.empty()) {
     // Finished both ways: what is left goes out in its own time.
     orphan_deadline_ = world_.timers.now() + kOrphanTimeout;
-    last_progress_ack_ = pcb_->lastack;
     world_.touch(*this);
   } else {
     reset();

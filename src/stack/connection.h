@@ -3,6 +3,10 @@
 // lwIP carries the connection; what it lacks as it is driven here is done by this file: windows that grow on demand,
 // acknowledgments once a turn, timers for the connections that need them, a life after the stream's owner has gone.
 //
+// When what leaves is for the Sender to say. lwIP is given no more bytes than may leave at once, in segments of many
+// packets that are cut to size on their way out (packet_output.h); its congestion window is held open, and its
+// retransmission and persist timers are held still: what is lost is sent again from the send buffer, round lwIP.
+//
 // Lives on one shard. Its stream is a handle: the connection goes on without it until the peer has everything.
 #pragma once
 
@@ -14,9 +18,10 @@
 #include "stack/connection_table.h"
 #include "stack/lwip.h"
 #include "stack/receive_queue.h"
-#include "stack/recovery.h"
 #include "stack/send_buffer.h"
+#include "stack/sender.h"
 #include "stack/stack.h"
+#include "wire/tcp_options.h"
 
 namespace slipgate {
 
@@ -24,8 +29,6 @@ class TcpStream;
 
 class Connection final : public TcpEntry, public TimerTarget {
  public:
-  // RFC 6928: ten segments before the first acknowledgment.
-  static constexpr uint32_t kInitialSegments = 10;
   // A new connection's receive window: the largest that the SYN-ACK's unscaled field can say.
   static constexpr uint32_t kInitialWindow = 0xffff;
   static constexpr size_t kInitialSendBuffer = 64 * 1024;
@@ -84,24 +87,42 @@ class Connection final : public TcpEntry, public TimerTarget {
   // acknowledgment, which saves a packet sealed and sent.
   static constexpr Duration kAcknowledgeDelay = milliseconds(20);
 
+  // The largest segment that lwIP is given: large enough to make its work per packet small, small enough that a partial
+  // acknowledgment frees buffers.
+  static constexpr uint32_t kLargeSegment = 32 * 1024;
+  static constexpr uint32_t kOpenWindow = 1u << 30;  // lwIP's congestion window
+  static constexpr Duration kMostPersist = seconds(60);
+  static constexpr uint8_t kMostPersists = 12;  // unanswered in a row
+
   void adopt(tcp_pcb *pcb);
   void after();
-  bool needs_timer() const;
+  void hold_lwip(tcp_pcb &pcb) const;
+  bool lwip_needs_tick() const;
   bool acknowledges_now() const;
-  void progressed(const tcp_pcb &pcb);
-  void recover(tcp_pcb &pcb);
-  void resend(tcp_pcb &pcb, uint32_t from, uint32_t to);
+  void acknowledged(const tcp_pcb &pcb, const TcpHeader &header, const TcpOptions &options, size_t payload,
+                    uint32_t acknowledged_before);
+  void resend(uint32_t from, uint32_t to);
+  void send_alone(uint32_t sequence, uint8_t flags, size_t offset, size_t size);
   void open_window();
-  void give_data();
-  void bound_out_of_order();
+  void transmit(Time now);
+  void give_data(Time now);
+  void give(size_t amount);
+  uint32_t peer_room() const;
+  void make_sender(Time now);
+  void note_sent(Time now);
+  bool act_on_time(Time now);
+  void arm_timer(Time now);
+  void settle_out_of_order();
+  void output();
   size_t send_limit() const;
   void readable();
   void writable_again();
   int write_error() const;
 
   Stack::World &world_;
-  tcp_pcb *pcb_ = nullptr;        // while lwIP has it among the active ones
-  tcp_pcb *time_wait_ = nullptr;  // or in TIME_WAIT
+  tcp_pcb *pcb_ = nullptr;           // while lwIP has it among the active ones
+  tcp_pcb *time_wait_ = nullptr;     // or in TIME_WAIT
+  tcp_seg *unacked_last_ = nullptr;  // the last that lwIP has in flight, while lastack is before unacked_end_
   TcpStream *stream_ = nullptr;
   Stack::Connecting *connecting_ = nullptr;
   StreamWatcher *watcher_ = nullptr;
@@ -118,19 +139,21 @@ class Connection final : public TcpEntry, public TimerTarget {
   size_t out_of_order_ = 0;    // bytes that lwIP holds out of order
 
   SendBuffer sending_;
-  std::unique_ptr<Recovery> recovery_;  // while something is, or may be, lost
-  Duration round_trip_{};               // smoothed; 0: not measured yet
-  Time timed_at_{};                     // of the measurement under way
-  uint32_t timed_sequence_ = 0;
+  std::unique_ptr<Sender> sender_;  // once something was sent
+  Duration handshake_{};            // its round trip, 0: not measured
+  Time opened_at_{};
+  uint32_t unacked_end_ = 0;
   uint32_t sent_up_to_ = 0;
-  uint32_t given_up_to_ = 0;        // the sequence number behind the last byte that lwIP was given
-  Time active_at_{};                // when something new was last sent or acknowledged
-  uint32_t last_progress_ack_ = 0;  // of an orphan
+  uint32_t given_up_to_ = 0;  // the sequence number behind the last byte that lwIP was given
   Time orphan_deadline_ = kNever;
+  Time lwip_tick_at_ = kNever;
+  Time persist_at_ = kNever;  // the peer's window is closed: when to ask
+  uint16_t last_window_ = 0;
+  uint8_t persist_backoff_ = 0;
+  uint8_t persists_ = 0;  // unanswered
 
   int error_ = 0;
   bool established_ = false;
-  bool timing_ = false;
   bool acknowledge_overdue_ = false;
   bool gap_ = false;             // at the end of the last turn lwIP held something out of order
   bool peer_finished_ = false;   // its FIN came, in order

@@ -1,5 +1,7 @@
 #include "stack/packet_output.h"
 
+#include <algorithm>
+
 #include "wire/checksum.h"
 #include "wire/ip.h"
 #include "wire/tcp.h"
@@ -39,15 +41,22 @@ PacketOutput::PacketOutput(StackOutput &sink, Counters &counters, const StackCon
   batch_.reserve(kBatch);
 }
 
-bool PacketOutput::take(const pbuf *chain, uint16_t link, bool dont_fragment) {
+bool PacketOutput::take(const pbuf *chain, uint16_t link, bool dont_fragment, size_t segment_size) {
+  const uint8_t *first = static_cast<const uint8_t *>(chain->payload);
+  bool v4 = first[0] >> 4 == 4;
+  size_t transport = v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+  uint8_t protocol = v4 ? first[9] : first[6];
+  if (protocol == static_cast<uint8_t>(Protocol::tcp)) {
+    const TcpHeader &header = *reinterpret_cast<const TcpHeader *>(first + transport);
+    if (chain->tot_len - transport - header.header_length() > segment_size) {
+      return take_segments(chain, link, transport, segment_size);
+    }
+  }
   if (chain->tot_len > mtu_) return take_large(chain, link, dont_fragment);
   Packet packet = sink_.allocate(chain->tot_len);
   if (!packet) return send(Packet(), link);
   uint8_t *bytes = packet.data();
-  bool v4 = *static_cast<const uint8_t *>(chain->payload) >> 4 == 4;
-  size_t transport = v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
   uint16_t sum = copy_chain(bytes, chain, transport);
-  uint8_t protocol = v4 ? bytes[9] : bytes[6];
   sum = add_sums(sum, sum_of_pseudo_header(bytes, v4, protocol, chain->tot_len - transport));
   uint16_t checksum = checksum_of(sum);
   if (protocol == static_cast<uint8_t>(Protocol::tcp)) {
@@ -63,7 +72,67 @@ bool PacketOutput::take(const pbuf *chain, uint16_t link, bool dont_fragment) {
   return send(std::move(packet), link);
 }
 
-// Only datagrams come here: TCP's segments are cut to the MTU.
+// Segmentation as network cards do it: the headers of the large segment on each packet, with the sequence number, the
+// length and the flags that are the packet's own; all packets or none.
+bool PacketOutput::take_segments(const pbuf *chain, uint16_t link, size_t transport, size_t segment_size) {
+  const uint8_t *headers = static_cast<const uint8_t *>(chain->payload);
+  bool v4 = transport == sizeof(Ipv4Header);
+  const TcpHeader &large = *reinterpret_cast<const TcpHeader *>(headers + transport);
+  size_t header_bytes = transport + large.header_length();
+  size_t left = chain->tot_len - header_bytes;
+  size_t first = batch_.size();
+  // Where in the chain the next byte of payload lies.
+  const pbuf *part = chain;
+  size_t offset = header_bytes;
+  uint32_t sequence = large.sequence;
+  while (left > 0) {
+    size_t size = std::min(left, segment_size);
+    Packet packet = sink_.allocate(header_bytes + size);
+    if (!packet) {
+      batch_.resize(first);
+      return send(Packet(), link);
+    }
+    uint8_t *bytes = packet.data();
+    std::memcpy(bytes, headers, header_bytes);
+    TcpHeader &header = *reinterpret_cast<TcpHeader *>(bytes + transport);
+    header.sequence = sequence;
+    if (left > size) header.flags &= static_cast<uint8_t>(~(TcpHeader::kFin | TcpHeader::kPsh));
+    if (sequence != large.sequence) header.flags &= static_cast<uint8_t>(~TcpHeader::kCwr);
+    header.checksum = 0;
+    uint16_t sum = 0;
+    for (size_t done = 0; done < size;) {
+      while (offset == part->len) {
+        part = part->next;
+        offset = 0;
+      }
+      size_t count = std::min(size - done, part->len - offset);
+      uint16_t part_sum =
+          copy_and_sum(bytes + header_bytes + done, static_cast<const uint8_t *>(part->payload) + offset, count);
+      sum = add_sums(sum, done % 2 ? byte_swap(part_sum) : part_sum);
+      done += count;
+      offset += count;
+    }
+    size_t length = header_bytes - transport + size;
+    sum = add_sums(sum, ones_complement_sum({bytes + transport, header_bytes - transport}));
+    sum = add_sums(sum, sum_of_pseudo_header(bytes, v4, static_cast<uint8_t>(Protocol::tcp), length));
+    header.checksum = checksum_of(sum);
+    if (v4) {
+      Ipv4Header &ip = *reinterpret_cast<Ipv4Header *>(bytes);
+      ip.total_length = static_cast<uint16_t>(transport + length);
+      ip.fragment = Ipv4Header::kDontFragment;
+      set_ipv4_checksum(ip);
+    } else {
+      reinterpret_cast<Ipv6Header *>(bytes)->payload_length = static_cast<uint16_t>(length);
+    }
+    batch_.push_back(std::move(packet));
+    sequence += static_cast<uint32_t>(size);
+    left -= size;
+  }
+  added(first, link);
+  return true;
+}
+
+// Only datagrams come here: TCP's segments are cut to size.
 bool PacketOutput::take_large(const pbuf *chain, uint16_t link, bool dont_fragment) {
   const uint8_t *bytes = static_cast<const uint8_t *>(chain->payload);
   bool v4 = bytes[0] >> 4 == 4;

@@ -17,9 +17,9 @@ class PacketOutput {
 
   PacketOutput(StackOutput &sink, Counters &counters, const StackConfig &config);
 
-  // An IP packet with a TCP or UDP header, from the IP header on and without checksums; it stays lwIP's. False: dropped
-  // and counted.
-  bool take(const pbuf *chain, uint16_t link, bool dont_fragment);
+  // An IP packet with a TCP or UDP header, from the IP header on and without checksums; it stays lwIP's. A TCP segment
+  // with more than `segment_size` bytes of payload is cut into packets of so many. False: dropped and counted.
+  bool take(const pbuf *chain, uint16_t link, bool dont_fragment, size_t segment_size);
   // A message whose checksum is in place, cut into fragments if it must be. False: dropped and counted.
   bool send(IpFields fields, Bytes message, Bytes payload, uint16_t link);
   // A finished packet; an empty one is counted as buffers exhausted.
@@ -31,6 +31,7 @@ class PacketOutput {
 
  private:
   bool take_large(const pbuf *chain, uint16_t link, bool dont_fragment);
+  bool take_segments(const pbuf *chain, uint16_t link, size_t transport, size_t segment_size);
   void added(size_t first, uint16_t link);
 
   StackOutput &sink_;

@@ -13,13 +13,15 @@
 #include "base/counters.h"
 #include "base/timer_wheel.h"
 #include "io/stream_request.h"
+#include "stack/options.h"
 #include "wire/flow_key.h"
 
 namespace slipgate {
 
 struct StackConfig {
-  uint16_t mtu = 1420;               // largest packet towards the link
-  size_t tcp_buffer_size = 4 << 20;  // most bytes held per direction of a TCP flow; grows to it on demand
+  uint16_t mtu = 1420;                      // largest packet towards the link
+  size_t tcp_buffer_size = 4 << 20;         // most bytes held per direction of a TCP flow; grows to it on demand
+  Congestion congestion = Congestion::bbr;  // how TCP sends towards clients
   size_t max_connections = 262144;
   size_t max_requests_per_client = 256;  // SYNs held for one client (`--max-connecting-per-client`)
   size_t max_fragments = 1024;           // fragments waiting to become whole, all clients

@@ -52,7 +52,9 @@ LwipScope::~LwipScope() {
 
 err_t LwipScope::output(const pbuf *packet) {
   world_.pending();
-  if (!world_.output.take(packet, link_, dont_fragment_)) {
+  // pcb->mss is the connection's own here: it is larger only while bytes are handed over (connection.cc).
+  size_t segment_size = connection_ && connection_->pcb_ ? connection_->pcb_->mss : SIZE_MAX;
+  if (!world_.output.take(packet, link_, dont_fragment_, segment_size)) {
     failed_ = true;
     return ERR_MEM;
   }
