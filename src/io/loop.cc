@@ -67,7 +67,12 @@ void Loop::turn(Duration longest) {
     asleep_ = posted_.empty() && !stopped_;
     busy |= !asleep_;
   }
-  poller_.wait(busy ? Duration(0) : std::clamp(timers_.next_deadline() - timers_.now(), Duration(0), longest));
+  Time deadline = std::min(timers_.next_deadline(), timers_.now() + longest);
+  if (busy || deadline <= timers_.now()) {
+    poller_.wait();
+  } else {
+    poller_.wait_until(deadline);
+  }
   // What is due by now fires before what just happened.
   timers_.advance(BootClock::now());
   poller_.dispatch();

@@ -1,30 +1,19 @@
 #include "io/poller.h"
 
+#include <sys/timerfd.h>
+
 #include <cerrno>
-#include <ctime>
 #include <system_error>
 
 namespace slipgate {
 
-namespace {
-
-int wait_for(int epoll, epoll_event *events, int most, Duration longest) {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
-  static bool has_nanoseconds = true;  // Linux 5.11
-  if (has_nanoseconds) {
-    timespec limit{.tv_sec = longest / seconds(1), .tv_nsec = (longest % seconds(1)).count()};
-    int count = ::epoll_pwait2(epoll, events, most, &limit, nullptr);
-    if (count >= 0 || errno != ENOSYS) return count;
-    has_nanoseconds = false;
-  }
-#endif
-  return ::epoll_wait(epoll, events, most, static_cast<int>(std::chrono::ceil<milliseconds>(longest).count()));
-}
-
-}  // namespace
-
 Poller::Poller() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+  alarm_.descriptor = Fd(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!alarm_.descriptor) throw std::system_error(errno, std::generic_category(), "timerfd_create");
+  if (Result<void> added = add(alarm_.descriptor.get(), alarm_, Interest::reading); !added) {
+    throw std::system_error(added.error().code, std::generic_category(), "epoll_ctl");
+  }
 }
 
 Result<void> Poller::add(int descriptor, Pollable &pollable, Interest interest) {
@@ -48,8 +37,23 @@ void Poller::rearm(int descriptor, Pollable &pollable, Interest interest) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, descriptor, &event);
 }
 
-void Poller::wait(Duration longest) {
-  int count = wait_for(epoll_.get(), events_.data(), kBatch, longest);
+void Poller::wait() {
+  take(::epoll_wait(epoll_.get(), events_.data(), kBatch, 0));
+}
+
+// An alarm that rings too early is left standing: what waits is mostly cancelled and armed again further away, packet
+// by packet, and a system call or a programmed hardware timer for each would be most of its cost.
+void Poller::wait_until(Time deadline) {
+  if (deadline < alarm_.at) {
+    auto since = deadline.time_since_epoch();
+    itimerspec when{.it_interval = {}, .it_value = {since / seconds(1), (since % seconds(1)).count()}};
+    ::timerfd_settime(alarm_.descriptor.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+    alarm_.at = deadline;
+  }
+  take(::epoll_wait(epoll_.get(), events_.data(), kBatch, -1));
+}
+
+void Poller::take(int count) {
   next_ = 0;
   count_ = count > 0 ? count : 0;  // a signal's interruption is a turn in which nothing happened
 }

@@ -53,11 +53,21 @@ class Poller {
   static constexpr int kBatch = 256;
 
   // For the loop, once a turn each: one batch, so that the turn's end comes soon. What is left is there at the next
-  // wait.
-  void wait(Duration longest);
+  // wait. wait_until() may return early with nothing to dispatch; wait() does not wait at all.
+  void wait();
+  void wait_until(Time deadline);
   void dispatch();
+  void take(int count);
+
+  // A timerfd, so that epoll_wait() needs no timeout.
+  struct Alarm final : Pollable {
+    void on_events(uint32_t) override { at = kNever; }
+    Fd descriptor;
+    Time at = kNever;  // when it rings
+  };
 
   Fd epoll_;
+  Alarm alarm_;
   std::array<epoll_event, kBatch> events_;
   int next_ = 0;  // of the batch that is being handed out
   int count_ = 0;
