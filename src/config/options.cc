@@ -88,6 +88,8 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 5> kLogLevels{{{"err
                                                                            {"info", LogLevel::info},
                                                                            {"debug", LogLevel::debug},
                                                                            {"trace", LogLevel::trace}}};
+constexpr std::array<std::pair<std::string_view, Congestion>, 2> kCongestion{
+    {{"bbr", Congestion::bbr}, {"cubic", Congestion::cubic}}};
 constexpr std::array<std::pair<std::string_view, LogFormat>, 2> kLogFormats{
     {{"text", LogFormat::text}, {"json", LogFormat::json}}};
 
@@ -137,6 +139,8 @@ const GatewayRow kLinkOptions[] = {
      [](GatewayOptions &o, std::string_view v) {
        return number(v, kSmallestTcpBuffer, kLargestTcpBuffer, o.tcp_buffer_size);
      }},
+    {"congestion", 0, "bbr|cubic", "how the gateway's TCP sends towards clients", "bbr", false,
+     [](GatewayOptions &o, std::string_view v) { return choice(v, kCongestion, o.congestion); }},
     {"transmit-queue-capacity", 0, "PACKETS", "packets queued towards a link before backpressure", "1024", false,
      [](GatewayOptions &o, std::string_view v) {
        return number(v, 1, kLongestQueue, o.wireguard.transmit_queue_capacity);

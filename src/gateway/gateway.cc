@@ -207,6 +207,7 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
     StackConfig config;
     config.mtu = options_.mtu;
     config.tcp_buffer_size = options_.tcp_buffer_size;
+    config.congestion = options_.congestion;
     config.max_connections = limits_.max_flows;
     config.max_requests_per_client = limits_.max_connecting_per_client;
     config.secret[0] = secret_.words[0];

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "flow/options.h"
 #include "link/options.h"
+#include "stack/options.h"
 
 namespace slipgate {
 
@@ -24,6 +25,7 @@ struct GatewayOptions {
   std::optional<IpAddress> source_ipv4, source_ipv6;
   uint16_t mtu = 1420;
   size_t tcp_buffer_size = 4 << 20;
+  Congestion congestion = Congestion::bbr;
 
   std::string interface;     // WireGuard's userspace API is served under this name; empty: it is not
   std::string config_file;   // reread on reload; empty: none

@@ -84,6 +84,8 @@ TEST_CASE("every option fills its field") {
                                  "1380",
                                  "--tcp-buffer-size",
                                  "100000",
+                                 "--congestion",
+                                 "cubic",
                                  "--transmit-queue-capacity",
                                  "64",
                                  "--max-flows",
@@ -119,6 +121,7 @@ TEST_CASE("every option fills its field") {
   CHECK(o.pingable == std::vector<IpAddress>{IpAddress::v4(10, 0, 0, 1)});
   CHECK(o.mtu == 1380);
   CHECK(o.tcp_buffer_size == 100000);
+  CHECK(o.congestion == Congestion::cubic);
   CHECK(o.wireguard.transmit_queue_capacity == 64);
   CHECK(o.limits.max_flows == 1000);
   CHECK(o.limits.max_flows_per_client == 100);
