@@ -15,6 +15,7 @@ constexpr double kProbeUpCwndGain = 2.25;
 constexpr double kProbeRTTCwndGain = 0.5;
 constexpr double kPacingMargin = 0.99;  // PacingMarginPercent
 constexpr double kLossThresh = 0.02;
+constexpr double kLossThreshWithoutQueue = 0.1;  // bbr.h says why
 constexpr double kBeta = 0.7;
 constexpr double kHeadroom = 0.15;
 constexpr int kStartupFullLossCnt = 6;
@@ -60,6 +61,9 @@ uint32_t Bbr::random(uint32_t below) {
 // Section 5.2.3: on every acknowledgment.
 void Bbr::on_delivery(const Delivery &rs) {
   now_ = rs.now;
+  if (rs.round_trip > Duration{} && (round_rtt_[1] == Duration{} || rs.round_trip < round_rtt_[1])) {
+    round_rtt_[1] = rs.round_trip;
+  }
   if (!rtt_initialized_ && rs.smoothed > Duration{}) {
     rtt_initialized_ = true;
     pacing_rate_ = kStartupPacingGain * CongestionControl::kInitialSegments * mss_ / in_seconds(rs.smoothed);
@@ -104,6 +108,8 @@ void Bbr::update_round(const Delivery &rs) {
   start_round(rs.delivered_total);
   round_count_++;
   rounds_since_probe_up_++;
+  round_rtt_[0] = round_rtt_[1];
+  round_rtt_[1] = {};
 }
 
 // Section 5.5.5.
@@ -119,13 +125,24 @@ void Bbr::update_max_bw(const Delivery &rs) {
 void Bbr::update_congestion_signals(const Delivery &rs) {
   update_max_bw(rs);
   if (!loss_round_start_) return;
-  if (loss_in_round_ && !probing_bandwidth()) {
+  bool high = lost_in_round_ > loss_threshold() * (static_cast<double>(inflight_latest_) + lost_in_round_);
+  if (high && !probing_bandwidth()) {
     if (bw_shortterm_ == kInfiniteBandwidth) bw_shortterm_ = max_bw_;
     if (inflight_shortterm_ == kInfinity) inflight_shortterm_ = cwnd_;
     bw_shortterm_ = std::max(bw_latest_, kBeta * bw_shortterm_);
     inflight_shortterm_ = std::max(inflight_latest_, bounded(kBeta * inflight_shortterm_));
   }
   loss_in_round_ = false;
+  lost_in_round_ = 0;
+}
+
+bool Bbr::queue_visible() const {
+  Duration shortest = std::max(round_rtt_[0], round_rtt_[1]);
+  return shortest > min_rtt_ + min_rtt_ / 16 + milliseconds(1);
+}
+
+double Bbr::loss_threshold() const {
+  return queue_visible() ? kLossThresh : kLossThreshWithoutQueue;
 }
 
 // Section 5.5.9.
@@ -185,7 +202,7 @@ void Bbr::check_startup_high_loss(const Delivery &rs) {
   if (full_bw_reached_ || state_ != State::startup) return;
   if (loss_round_start_) {
     bool high = in_recovery_ && startup_recovery_round_ && loss_events_in_round_ >= kStartupFullLossCnt &&
-                static_cast<double>(rs.lost_since) > rs.sent_in_flight * kLossThresh;
+                static_cast<double>(rs.lost_since) > rs.sent_in_flight * loss_threshold();
     startup_recovery_round_ = in_recovery_;
     loss_events_in_round_ = 0;
     if (!high) return;
@@ -213,6 +230,7 @@ void Bbr::check_drain_done(const Delivery &rs) {
 // --- probing for bandwidth (section 5.3.3) ---
 
 void Bbr::reset_congestion_signals() {
+  lost_in_round_ = 0;
   loss_in_round_ = false;
   bw_latest_ = 0;
   inflight_latest_ = 0;
@@ -351,7 +369,7 @@ bool Bbr::adapt_longterm_model(const Delivery &rs) {
       return true;
     }
   }
-  bool too_high = static_cast<double>(rs.lost_since) > rs.sent_in_flight * kLossThresh;
+  bool too_high = static_cast<double>(rs.lost_since) > rs.sent_in_flight * loss_threshold();
   if (rs.sampled == 0 || too_high || inflight_longterm_ == kInfinity) return false;
   inflight_longterm_ = std::max(inflight_longterm_, rs.sent_in_flight);
   if (state_ == State::probe_up) probe_inflight_longterm_upward(rs);
@@ -360,7 +378,8 @@ bool Bbr::adapt_longterm_model(const Delivery &rs) {
 
 // --- loss (section 5.5.10) ---
 
-void Bbr::note_loss(uint64_t delivered) {
+void Bbr::note_loss(uint64_t delivered, uint32_t size) {
+  lost_in_round_ += size;
   if (!loss_in_round_) {
     loss_round_delivered_ = delivered;
     save_state_upon_loss();
@@ -369,14 +388,15 @@ void Bbr::note_loss(uint64_t delivered) {
 }
 
 void Bbr::on_lost(const Loss &loss) {
-  note_loss(loss.delivered_total);
+  note_loss(loss.delivered_total, loss.size);
   if (loss_events_in_round_ < UINT8_MAX) loss_events_in_round_++;
   if (!is_bw_probe_sample_) return;
-  if (static_cast<double>(loss.lost_since) <= loss.sent_in_flight * kLossThresh) return;
+  double threshold = loss_threshold();
+  if (static_cast<double>(loss.lost_since) <= loss.sent_in_flight * threshold) return;
   // InflightAtLoss: how much of it went well.
   double before = static_cast<double>(loss.sent_in_flight) - loss.size;
   double lost_before = static_cast<double>(loss.lost_since) - loss.size;
-  double prefix = std::max(kLossThresh * before - lost_before, 0.0) / (1 - kLossThresh);
+  double prefix = std::max(threshold * before - lost_before, 0.0) / (1 - threshold);
   handle_inflight_too_high(bounded(std::max(before + prefix, 0.0)), loss.application_limited, now_,
                            loss.delivered_total);
 }

@@ -149,11 +149,14 @@ void Connection::input(pbuf *segment) {
     }
     size_t payload = segment->tot_len - header.header_length();
     uint32_t acknowledged_before = pcb_ ? pcb_->lastack : 0;
+    // RFC 9293 section 3.7.1: the option belongs to SYNs; lwIP would take it, beyond our MTU, from any segment.
+    const u16_t agreed_mss = pcb_ && pcb_->state != SYN_SENT ? pcb_->mss : 0;  // lesson: stack-mss-of-the-handshake
     if (pcb_ && established_) hold_lwip(*pcb_);
     access_tcp_input(segment, &from, &to);
     if (tcp_pcb *pcb = access_active()) {
       // lwIP acknowledges every second segment at once; flush() does it once a turn.
       if (!(pcb->flags & TF_ACK_NOW)) tcp_clear_flags(pcb, TF_ACK_DELAY);
+      if (agreed_mss) pcb->mss = agreed_mss;
       persists_ = 0;
       if (sender_) acknowledged(*pcb, header, options, payload, acknowledged_before);
     }
@@ -414,13 +417,13 @@ void Connection::flush() {
   arm_timer(now);
 }
 
-// RFC 5681 section 4.2: at once for every second full segment, for a gap and what fills it, and for a FIN. Less than a
-// segment, as requests are, waits for its answer.
+// RFC 5681 section 4.2: at once for every second full segment, for a gap and what fills it. Less than a segment, as
+// requests are, waits for its answer; a FIN waits for ours, which mostly follows when the host has heard of it.
 bool Connection::acknowledges_now() const {
   uint32_t owed = pcb_->rcv_nxt - acknowledged_;
   bool narrow = pcb_->rcv_ann_right_edge - pcb_->rcv_nxt < 2u * pcb_->mss;  // the sender has to hear that it fills up
-  return owed >= pcb_->mss || peer_finished_ || gap_ || pcb_->ooseq || narrow || pcb_->state != ESTABLISHED ||
-         acknowledge_overdue_;
+  bool waits = pcb_->state == ESTABLISHED || pcb_->state == CLOSE_WAIT;
+  return owed >= pcb_->mss || gap_ || pcb_->ooseq || narrow || !waits || acknowledge_overdue_;
 }
 
 // lwIP's own time: openings, out-of-order data that waits too long; and what could not be sent, tried again.

@@ -65,7 +65,7 @@ void Sender::acknowledged(uint32_t accepted, uint32_t acknowledgment, std::span<
     if (!sequence_before(acknowledgment, block.right)) {
       // RFC 2883 section 4.1: the peer got it twice.
       if (&block != &reported.front()) continue;
-      duplicate_seen_ = true;
+      duplicate_seen_ = reports_duplicates_ = true;
       // The answer to a probe says nothing about reordering.
       if (probing_ && probe_is_repetition_ && block.right == probe_end_) continue;
       duplicates_seen(block.right - block.left, now);
@@ -101,6 +101,11 @@ void Sender::delivered_run(const SentRun &run, Time now) {
   // Step 2: the packet that was sent last. A repetition that is answered sooner than anything ever was: it was the
   // original's answer.
   bool ambiguous = run.resent && now - run.sent < round_trip_.minimum();
+  // So it was late, not lost. Peers that report duplicates say the same later, and are believed instead.
+  if (ambiguous && !reports_duplicates_) {
+    reordering_seen_ = true;
+    undo(run.size(), now);
+  }
   if (!ambiguous &&
       (!rack_valid_ || rack_sent_ < run.sent || (rack_sent_ == run.sent && sequence_before(rack_end_, run.end)))) {
     rack_valid_ = true;
@@ -126,6 +131,11 @@ void Sender::duplicates_seen(uint32_t bytes, Time now) {
     reordering_seen_ = true;
     duplicate_round_ = end_;
   }
+  undo(bytes, now);
+}
+
+// So many of the bytes that were sent again need not have been.
+void Sender::undo(uint32_t bytes, Time now) {
   if (!undo_possible_ || resent_undone_ == 0) return;
   resent_undone_ -= std::min(resent_undone_, bytes);
   if (resent_undone_ == 0) {

@@ -84,6 +84,7 @@ class Sender {
   void enter_recovery(Time now);
   void leave_recovery();
   void duplicates_seen(uint32_t bytes, Time now);
+  void undo(uint32_t bytes, Time now);
   void check_probe(bool duplicate);
   Duration timeout() const;
   Time timeout_at() const;
@@ -102,6 +103,7 @@ class Sender {
   State state_ = State::open;
   const bool sack_;
   bool reordering_seen_ = false;
+  bool reports_duplicates_ = false;  // RFC 2883
   bool window_limited_ = false;
   bool pace_limited_ = false;
   bool probing_ = false;  // a probe is under way

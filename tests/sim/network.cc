@@ -65,6 +65,7 @@ void Network::send(int side, Packet packet) {
     if (wire.jitter > Duration{}) {
       extra = Duration(std::uniform_int_distribution<int64_t>(0, wire.jitter.count())(random_));
     }
+    if (chance(wire.reorder)) extra += wire.reorder_by;
     Packet flying = pool.allocate(packet.size());
     std::copy(packet.data(), packet.data() + packet.size(), flying.data());
     flying.client = 1;

@@ -24,6 +24,8 @@ struct WireOptions {
   Duration jitter{};  // up to so much more delay: packets overtake each other
   double bits_per_second = 1e9;
   size_t queue_bytes = 1 << 20;  // what waits for the wire; more is lost
+  double reorder = 0;            // of packets: `reorder_by` later than the others
+  Duration reorder_by{};
 };
 
 class Network;

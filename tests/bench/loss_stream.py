@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""For loss.sh: a source that sends for as long as somebody reads, who reads and measures, and the table of the figures.
+
+    loss_stream.py serve | measure HOST CONGESTION SECONDS | table FILE
+"""
+import math
+import random
+import socket
+import statistics
+import sys
+import threading
+import time
+
+PORT = 7100
+
+
+def send(connection):
+    with connection:
+        kind = connection.makefile('rb').readline().strip()
+        if kind != b'default':
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, kind)
+        block = bytes(256 * 1024)
+        try:
+            while True:
+                connection.sendall(block)
+        except OSError:
+            pass
+
+
+def serve():
+    with socket.create_server(('', PORT)) as listener:
+        while True:
+            threading.Thread(target=send, args=(listener.accept()[0],), daemon=True).start()
+
+
+def measure(host, kind, seconds):
+    connection = socket.create_connection((host, PORT), timeout=30)
+    connection.sendall(kind.encode() + b'\n')
+    buffer = bytearray(1 << 20)
+    total, start = 0, time.monotonic()
+    connection.settimeout(seconds)
+    while (passed := time.monotonic() - start) < seconds:
+        try:
+            total += connection.recv_into(buffer)
+        except TimeoutError:
+            break
+    print(f'{total * 8 / max(passed, seconds) / 1e6:.2f}')
+
+
+def table(path):
+    cells = {}
+    for line in open(path, encoding='ascii'):
+        kind, name, ours, theirs = line.strip().split(';')
+        cells.setdefault((kind, name), []).append((float(ours), float(theirs)))
+    print('| congestion | path | slipgate Mbit/s | kernel Mbit/s | ratio | 95 % interval |\n|---|---|---|---|---|---|')
+    ratios = {}
+    for (kind, name), pairs in cells.items():
+        logs = [math.log(max(ours, 0.01) / max(theirs, 0.01)) for ours, theirs in pairs]
+        ratios.setdefault(kind, []).append(statistics.fmean(logs))
+        dice = random.Random(1)
+        means = sorted(statistics.fmean(dice.choices(logs, k=len(logs))) for _ in range(2000))
+        low, high = math.exp(means[50]), math.exp(means[-51])
+        print(f'| {kind} | {name} | {statistics.fmean(p[0] for p in pairs):.1f} | {statistics.fmean(p[1] for p in pairs):.1f} '
+              f'| {math.exp(statistics.fmean(logs)):.2f} | {low:.2f} to {high:.2f} |')
+    for kind, values in ratios.items():
+        print(f'{kind}: geometric mean of the ratios {math.exp(statistics.fmean(values)):.2f}')
+
+
+if __name__ == '__main__':
+    if sys.argv[1] == 'serve':
+        serve()
+    elif sys.argv[1] == 'measure':
+        measure(sys.argv[2], sys.argv[3], float(sys.argv[4]))
+    else:
+        table(sys.argv[2])
