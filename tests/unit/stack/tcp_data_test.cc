@@ -74,6 +74,20 @@ TEST_CASE("segments fit the client's MSS and the link's MTU") {
   for (const Sent &one : sent) CHECK(one.packet.size() <= 1000);
 }
 
+TEST_CASE("an MSS option behind the handshake changes nothing [stack-mss-of-the-handshake]") {
+  Harness h;
+  h.open({2, 4, 5, 100});  // MSS 1380
+  Segment late = h.data("x");
+  late.options = {2, 4, 0x64, 1};  // MSS 25601
+  h.send(late);
+  CHECK(h.read() == "x");
+  h.all();
+  h.write(std::string(5000, 'x'));
+  std::vector<Sent> sent = h.all();
+  CHECK(sent.size() == 4);
+  for (const Sent &one : sent) CHECK(one.packet.size() <= 1420);
+}
+
 TEST_CASE("a small write leaves at once, behind unacknowledged ones too") {
   Harness h;
   h.open();
