@@ -182,8 +182,8 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
   void close() {
     loop_.scratch().forget(this);
     if (!descriptor_) return;
-    loop_.poller().remove(descriptor_.get(), *this);
     descriptor_.reset();
+    loop_.poller().forget(*this);
   }
 
   Loop &loop_;

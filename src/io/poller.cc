@@ -26,6 +26,10 @@ Result<void> Poller::add(int descriptor, Pollable &pollable, Interest interest) 
 
 void Poller::remove(int descriptor, Pollable &pollable) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
+  forget(pollable);
+}
+
+void Poller::forget(Pollable &pollable) {
   // Events of the batch at hand may still name it.
   for (int i = next_; i < count_; i++) {
     if (events_[i].data.ptr == &pollable) events_[i].data.ptr = nullptr;  // lesson: host-removed-not-told

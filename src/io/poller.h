@@ -44,6 +44,8 @@ class Poller {
   // Before the descriptor is closed and before `pollable` goes. What is already waiting for it is not delivered any
   // more.
   void remove(int descriptor, Pollable &pollable);
+  // For who closes the descriptor now and knows that there is no duplicate of it: closing ends the watch.
+  void forget(Pollable &pollable);
   // Tells it again in the next turn what is ready even if nothing new happens: for who stopped before EAGAIN, to let
   // others have their turn, and for who changes his interest.
   void rearm(int descriptor, Pollable &pollable, Interest interest = Interest::both);
