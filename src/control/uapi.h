@@ -16,6 +16,13 @@
 
 namespace slipgate {
 
+// What the lines of one peer come to.
+struct UapiPeerChange {
+  wireguard::PeerConfig config;
+  bool exists = false;
+  bool ignored = false;  // removed, or not there and not to be made
+};
+
 // One connection's conversation. Lives on one shard.
 class UapiSession {
  public:
@@ -39,13 +46,6 @@ class UapiSession {
   enum class State { idle, getting, setting };
   struct Key;
   static const Key kKeys[];
-
-  // The peer whose lines are being read.
-  struct Pending {
-    wireguard::PeerConfig config;
-    bool exists = false;
-    bool ignored = false;  // removed, or not there and not to be made
-  };
 
   void take_line(std::string_view line, std::string &answer);
   int set(std::string_view line);  // an errno
@@ -72,8 +72,8 @@ class UapiSession {
   State state_ = State::idle;
   int error_ = 0;  // of the request under way
   bool broken_ = false;
-  size_t changes_ = 0;  // in this call of take()
-  std::optional<Pending> peer_;
+  size_t changes_ = 0;                  // in this call of take()
+  std::optional<UapiPeerChange> peer_;  // the peer whose lines are being read
 };
 
 }  // namespace slipgate

@@ -166,11 +166,12 @@ PacketJoiner::Parsed PacketJoiner::parse(MutableBytes packet) const {
   if (const auto *head = view_as<Ipv4Header>(whole); head && head->version() == 4) {
     v4 = true;
     parsed.protocol = head->protocol;
-    parsed.transport = sizeof(Ipv4Header);
+    parsed.transport = head->header_length();
     parsed.length = head->total_length;
     const uint16_t fragment = head->fragment;
     if (head->header_length() != sizeof(Ipv4Header)) return parsed;  // lesson: tun-join-no-ip-options
-    if (fragment & (Ipv4Header::kMoreFragments | Ipv4Header::kOffsetMask)) return parsed;
+    if (fragment & (Ipv4Header::kMoreFragments | Ipv4Header::kOffsetMask))
+      return parsed;  // lesson: tun-join-no-fragments
   } else if (const auto *head6 = view_as<Ipv6Header>(whole); head6 && head6->version() == 6) {
     parsed.protocol = head6->next_header;
     parsed.transport = sizeof(Ipv6Header);
