@@ -2,11 +2,13 @@
 # What slipgate costs, beside others, in one run: measures and prints the table (table.py). --smoke: small amounts, only
 # to see that every measurement works. --only PART...: some of slipgate kernel slirp4netns pasta inside instructions pieces
 #
-#   one        three       clients: wireguard-go (one, three), slipgate tun (two, four)
-#   two        four        their UDP sockets are in wan ────── gateway ────── server: load, DNS
-#   slirp      pasta       clients by TAP, MTU 65520 and 1500 ────┘
+#   one … eight            clients: wireguard-go (one, three, four, seven), slipgate tun (two, five, six, eight)
+#                          their UDP sockets are in wan ────── gateway ────── server: load, DNS
+#   slirp4netns, pasta     clients by TAP, MTU 65520 and 1500 ────┘
 #
-# One and two use slipgate; three and four wireguard-go and the kernel's forwarding, both in the gateway's namespace.
+# One to six use slipgate: one and two are measured, three and five watched by a third party, four and six talk through
+# somebody who opens everything. Seven and eight use wireguard-go and the kernel's forwarding, in the gateway's
+# namespace as well.
 set -eu
 parts=" slipgate kernel slirp4netns pasta inside instructions pieces "
 repeat=3 seconds=1.5 count=2000 flows=10000 smoke=
@@ -34,30 +36,89 @@ contest() {
     --load "$built/load" --host 203.0.113.2 --repeat $repeat --seconds $seconds --count $count --flows $flows "$@"
 }
 
-# wireguard_client NAME PROGRAM PORT: a WireGuard interface alone in its namespace; the UDP socket stays in wan
-declare -A host_of=([one]=2 [two]=3 [three]=4 [four]=5)
+# wireguard_client NAME PROGRAM ENDPOINT: a WireGuard interface alone in its namespace; the UDP socket stays in wan
+declare -A host_of=([one]=2 [two]=3 [three]=4 [four]=5 [five]=6 [six]=7 [seven]=8 [eight]=9)
 wireguard_client() {
-  local name=$1 program=$2 port=$3 device=$T$1 key=KEY_$1
+  local name=$1 program=$2 device=$T$1 key=KEY_$1 ready line
   namespace "$name" 10.7.0.1
   ip netns exec "$T-$name" sysctl -qw net.ipv4.ip_local_port_range="2000 65000"
   {
     printf '[Interface]\nPrivateKey = %s\n[Peer]\nPublicKey = %s\n' "${!key}" "$PUBLIC_gateway"
-    printf 'AllowedIPs = 0.0.0.0/0\nEndpoint = 198.51.100.1:%s\n' "$port"
+    printf 'AllowedIPs = 0.0.0.0/0\nEndpoint = %s\n' "$3"
   } >"$W/$device.conf"
-  wireguard_device "$name" "$device" wan "$program"
-  wg setconf "$device" "$W/$device.conf"
+  chmod 600 "$W/$device.conf"
+  if [ "$program" = wireguard-go ]; then
+    wireguard_go "$name" "$device" wan
+    wg setconf "$device" "$W/$device.conf"
+  else
+    mkfifo "$W/$name.ready"
+    exec {ready}<>"$W/$name.ready"
+    background "$name" ip netns exec "$T-wan" "$PROGRAM" tun "$W/$device.conf" --table off --ready-fd "$ready"
+    read -rt 20 line <&"$ready" || fail "slipgate tun does not get ready"
+    exec {ready}>&-
+  fi
   in_wan ip link set "$device" netns "$T-$name"
   ip -n "$T-$name" addr add "10.7.0.${host_of[$name]}/32" dev "$device"
   ip -n "$T-$name" link set "$device" mtu 1420 up
   ip -n "$T-$name" route add default dev "$device"
+  wait_for 10 answers "$name"
 }
-wireguard_device() { # name of the process, device, namespace, program
-  background "$1" ip netns exec "$T-$3" "$4" -f "$2"
+wireguard_go() { # name of the process, device, namespace
+  background "$1" ip netns exec "$T-$3" wireguard-go -f "$2"
   wait_for 30 test -S "/var/run/wireguard/$2.sock"
 }
 answers() { in_client "$1" ping -n -c 1 -W 1 203.0.113.2; }
 
-for name in two three four; do
+# watched PROGRAM CLIENT CLIENT PORT: whether what goes over the wire is WireGuard. The first client's datagrams are watched
+# by a third party, from the handshake on; the second's pass somebody who has all keys, and opens them.
+watched() {
+  local program=$1 seen=$2 opened=$3 key=PUBLIC_$2 private=KEY_$3
+  # what a cable would carry: single datagrams
+  ip -n "$T-wan" link set to-gateway gso_max_segs 1
+  ip -n "$T-gateway" link set to-wan gso_max_segs 1
+  conversation tap ip netns exec "$T-wan" python3 "$bench/tap.py" --device to-gateway --client 198.51.100.2 \
+    --gateway 198.51.100.1 --keys "${!key}" "$PUBLIC_gateway"
+  wait_for 10 heard tap watching
+  wireguard_client "$seen" "$program" 198.51.100.1:51820
+  some_traffic "$seen"
+  end_of tap "$program"
+  ip -n "$T-wan" link set to-gateway gso_max_segs 65535
+  ip -n "$T-gateway" link set to-wan gso_max_segs 65535
+
+  conversation middle ip netns exec "$T-wan" python3 "$bench/middle.py" --listen 198.51.100.3:$4 \
+    --gateway 198.51.100.1:51820 --keys "${!private}" "$KEY_gateway"
+  wait_for 10 heard middle listening
+  wireguard_client "$opened" "$program" 198.51.100.3:$4
+  some_traffic "$opened"
+  end_of middle "$program"
+}
+some_traffic() { # through which client
+  local words
+  for words in "up 203.0.113.2 4 0.3" "down 203.0.113.2 4 0.3" "udp 203.0.113.2 same 0.2" "trips 203.0.113.2 50"; do
+    in_client "$1" "$built/load" $words $$ >"$W/traffic.log"
+  done
+}
+end_of() { # watcher, program: its findings to the results
+  say "$1" end
+  wait_for 60 heard "$1" '^{'
+  sed -n "s/^{/{\"gateway\": \"slipgate\", \"client\": \"$2\", \"what\": \"$1\", /p" "$W/$1.log" >>"$results"
+  rm -f "$W/$1.in"
+}
+
+# tap_contest GATEWAY MTU DNS PROGRAM...: a gateway that makes a TAP device in the namespace of its client
+tap_contest() {
+  local gateway=$1 mtu=$2 name=$1-$2 dns=$3 what=bulk
+  shift 3
+  namespace "$name" "$dns"
+  background "$name" ip netns exec "$T-gateway" "$@"
+  wait_for 10 in_client "$name" timeout 1 "$built/load" trips 203.0.113.2 1 ${pid[$name]}
+  # what does not depend on the size of segments is measured once
+  [ $mtu != 65520 ] || what="memory bulk trips connections udp dns"
+  contest "$gateway" "TAP, MTU $mtu" "$name" "${pid[$name]}" --dns "$dns" $what
+  kill "${pid[$name]}"
+}
+
+for name in "${!host_of[@]}"; do
   declare "KEY_$name=$(wg genkey)"
   key=KEY_$name
   declare "PUBLIC_$name=$(wg pubkey <<<"${!key}")"
@@ -69,7 +130,7 @@ servers
 if wanted slipgate; then
   {
     printf '[Interface]\nPrivateKey = %s\nListenPort = 51820\nAddress = 10.7.0.1/24\n' "$KEY_gateway"
-    for name in one two; do
+    for name in one two three four five six; do
       key=PUBLIC_$name
       printf '[Peer]\nPublicKey = %s\nAllowedIPs = 10.7.0.%s/32\n' "${!key}" "${host_of[$name]}"
     done
@@ -77,17 +138,22 @@ if wanted slipgate; then
   chmod 600 "$W/user/gateway.conf"
   chown $ORDINARY "$W/user/gateway.conf"
   gateway --control "$W/user/control.sock"
-  wireguard_client one wireguard-go 51820
-  wait_for 10 answers one
+  wireguard_client one wireguard-go 198.51.100.1:51820
+  contest slipgate wireguard-go one "${pid[gateway]}" memory
+  wireguard_client two "slipgate tun" 198.51.100.1:51820
   contest slipgate wireguard-go one "${pid[gateway]}" --dns 10.7.0.1 --control "$W/user/control.sock" \
-    memory bulk trips connections udp dns
+    bulk trips connections udp
+  contest slipgate "slipgate tun" two "${pid[gateway]}" --dns 10.7.0.1 --control "$W/user/control.sock" \
+    bulk trips connections udp dns
+  watched wireguard-go three four 51830
+  watched "slipgate tun" five six 51831
 fi
 
 if wanted kernel; then
-  wireguard_device kernel "${T}kernel" gateway wireguard-go
+  wireguard_go kernel "${T}kernel" gateway
   {
     printf '[Interface]\nPrivateKey = %s\nListenPort = 51821\n' "$KEY_gateway"
-    for name in three four; do
+    for name in seven eight; do
       key=PUBLIC_$name
       printf '[Peer]\nPublicKey = %s\nAllowedIPs = 10.7.0.%s/32\n' "${!key}" "${host_of[$name]}"
     done
@@ -95,28 +161,15 @@ if wanted kernel; then
   wg setconf "${T}kernel" "$W/kernel.conf"
   ip -n "$T-gateway" link set "${T}kernel" mtu 1420 up
   in_gateway sysctl -qw net.ipv4.ip_forward=1
-  for name in three four; do
+  for name in seven eight; do
     ip -n "$T-gateway" route add "10.7.0.${host_of[$name]}/32" dev "${T}kernel"
     ip -n "$T-server" route add "10.7.0.${host_of[$name]}/32" via 203.0.113.1
   done
-  wireguard_client three wireguard-go 51821
-  wait_for 10 answers three
-  contest kernel wireguard-go three "${pid[kernel]}" memory bulk trips connections udp
+  wireguard_client seven wireguard-go 198.51.100.1:51821
+  wireguard_client eight "slipgate tun" 198.51.100.1:51821
+  contest kernel wireguard-go seven "${pid[kernel]}" memory bulk trips connections udp
+  contest kernel "slipgate tun" eight "${pid[kernel]}" bulk trips connections udp
 fi
-
-# tap_contest GATEWAY MTU DNS PROGRAM...: a gateway that makes a TAP device in the namespace of its client
-tap_contest() {
-  local gateway=$1 mtu=$2 name=$1-$2 what=bulk
-  local dns=$3
-  shift 3
-  namespace "$name" "$dns"
-  background "$name" ip netns exec "$T-gateway" "$@"
-  wait_for 10 in_client "$name" timeout 1 "$built/load" trips 203.0.113.2 1 ${pid[$name]}
-  # what does not depend on the size of segments is measured once
-  [ $mtu != 65520 ] || what="memory bulk trips connections udp dns"
-  contest "$gateway" "TAP, MTU $mtu" "$name" "${pid[$name]}" --dns "$dns" $what
-  kill "${pid[$name]}"
-}
 
 mtus="65520 1500"
 [ -z "$smoke" ] || mtus=65520
@@ -126,7 +179,10 @@ for mtu in $mtus; do
     command -v $gateway >/dev/null || { note $gateway "not installed"; continue; }
     case $gateway in
       slirp4netns) words=(10.0.2.3 slirp4netns --configure --mtu=$mtu --netns-type=path "/run/netns/$T-$gateway-$mtu" tap0) ;;
-      pasta) words=(203.0.113.9 pasta --foreground --quiet --config-net --no-map-gw --dns-forward 203.0.113.9 --mtu $mtu --runas 0 --netns "/run/netns/$T-$gateway-$mtu") ;;
+      pasta)
+        words=(203.0.113.9 pasta --foreground --quiet --runas 0 --config-net --no-map-gw --dns-forward 203.0.113.9 --mtu $mtu
+          --netns "/run/netns/$T-$gateway-$mtu")
+        ;;
     esac
     tap_contest $gateway $mtu "${words[@]}"
   done

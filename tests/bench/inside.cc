@@ -327,7 +327,8 @@ double cost_per_packet(Gateway &gateway, size_t count, size_t at_once, Pick pick
   return used / static_cast<double>(done);
 }
 
-// Every packet another connection's, one packet a turn; and one busy connection beside the others, 16 a turn.
+// Every packet another connection's, one a turn; every turn another one's, 16 a turn; one busy beside the others, 16 a
+// turn.
 void flows_and_peers(size_t count, bool small) {
   struct Case {
     const char *what;
@@ -342,15 +343,21 @@ void flows_and_peers(size_t count, bool small) {
     std::mt19937 random(1);
     auto any = [&] { return random() % now.flows; };
     auto first = [] { return size_t{0}; };
+    auto in_turns = [&, connection = size_t{0}, left = 0]() mutable {
+      if (left-- == 0) connection = any(), left = 15;
+      return connection;
+    };
     cost_per_packet(gateway, count / 4, 1, any);
-    std::vector<double> scattered, busy;
+    std::vector<double> scattered, turns, busy;
     for (int i = 0; i < 3; i++) {
       scattered.push_back(cost_per_packet(gateway, count, 1, any));
+      turns.push_back(cost_per_packet(gateway, count, 16, in_turns));
       busy.push_back(cost_per_packet(gateway, count, 16, first));
     }
-    std::printf("{\"what\": \"cost %s\", \"number\": %zu, \"scattered_ns\": %.0f, \"busy_ns\": %.0f}\n", now.what,
-                std::string_view(now.what) == "flows" ? now.flows : now.peers, median(scattered) * 1e9,
-                median(busy) * 1e9);
+    std::printf(
+        "{\"what\": \"cost %s\", \"number\": %zu, \"scattered_ns\": %.0f, \"turns_ns\": %.0f, \"busy_ns\": %.0f}\n",
+        now.what, std::string_view(now.what) == "flows" ? now.flows : now.peers, median(scattered) * 1e9,
+        median(turns) * 1e9, median(busy) * 1e9);
     std::fflush(stdout);
   }
 }
