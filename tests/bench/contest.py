@@ -71,7 +71,8 @@ class Contest:
             answer = b''
             while not answer.endswith(b'\n'):
                 answer += sock.recv(65536) or b'\n'
-        return json.loads(answer)['datagrams']
+        status = json.loads(answer)
+        return {**status['datagrams'], 'packets': status['packets']['from_link'], 'messages': status.get('messages')}
 
     def bulk(self):
         pid, host = self.options.pid, self.options.host
@@ -83,11 +84,14 @@ class Contest:
                                            'mbit': run['bytes'] * 8e-6 / run['seconds']},
                               warm_up=(direction, host, streams, self.options.seconds / 5, pid))
                 if before:
-                    now = self.counters()
-                    received, calls, sent, sends = (now[name] - before[name]
-                                                    for name in ('received', 'receive_calls', 'sent', 'send_calls'))
-                    self.record(f'batches {direction} {streams}', received_per_call=received / max(calls, 1),
-                                sent_per_call=sent / max(sends, 1))
+                    self.record_batches(f'batches {direction} {streams}', before, self.counters())
+
+    def record_batches(self, what, before, now):
+        def change(name):
+            return now[name] - before[name]
+        messages = None if now['messages'] is None else change('messages') / max(change('packets'), 1) * 1e6
+        self.record(what, received_per_call=change('received') / max(change('receive_calls'), 1),
+                    sent_per_call=change('sent') / max(change('send_calls'), 1), messages=messages)
 
     def trips(self):
         self.repeated('trips', ('trips', self.options.host, self.options.count * 2, self.options.pid),
