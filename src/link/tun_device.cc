@@ -4,6 +4,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cerrno>
@@ -24,6 +25,9 @@ constexpr uint32_t kLargeBuffer = Packet::kHeadroom + 65536 + Packet::kTailroom;
 constexpr size_t kMostSmall = 16384, kKeptSmall = 1024;
 constexpr size_t kMostLarge = 512, kKeptLarge = 16;
 
+// Packets that the kernel keeps for us, so that datagrams survive while another process has the processor.
+constexpr int kQueue = 2000;
+
 std::string why_not(int error, const std::string &name) {
   switch (error) {
     case EPERM:
@@ -41,9 +45,9 @@ std::string why_not(int error, const std::string &name) {
 }  // namespace
 
 Result<std::unique_ptr<TunDevice>> TunDevice::open(Loop &loop, TunEvents &events, Counters &counters,
-                                                   const std::string &name) {
+                                                   const std::string &name, uint16_t mtu) {
   std::unique_ptr<TunDevice> device(new TunDevice(loop, events, counters));
-  if (Result<void> made = device->make(name); !made) return made.error();
+  if (Result<void> made = device->make(name, mtu); !made) return made.error();
   if (Result<void> watched = loop.poller().add(device->descriptor_.get(), *device, Interest::reading); !watched)
     return watched.error();
   return device;
@@ -64,7 +68,7 @@ TunDevice::~TunDevice() {
   if (descriptor_) loop_.poller().remove(descriptor_.get(), *this);
 }
 
-Result<void> TunDevice::make(const std::string &name) {
+Result<void> TunDevice::make(const std::string &name, uint16_t mtu) {
   if (name.empty() || name.size() >= IFNAMSIZ) {
     return Error{EINVAL, "interface name '" + name + "': give one of 1 to 15 characters"};
   }
@@ -89,6 +93,11 @@ Result<void> TunDevice::make(const std::string &name) {
   constexpr unsigned kBoth = kTcp | TUN_F_USO4 | TUN_F_USO6;
   const bool udp = ::ioctl(fd, TUNSETOFFLOAD, kBoth) == 0;
   if (!udp && ::ioctl(fd, TUNSETOFFLOAD, kTcp) != 0) ::ioctl(fd, TUNSETOFFLOAD, kChecksum);
+  Fd any(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  request.ifr_mtu = mtu;
+  if (::ioctl(any.get(), SIOCSIFMTU, &request) != 0) return Error::from_errno(errno, "cannot set the MTU of " + name_);
+  request.ifr_qlen = kQueue;
+  ::ioctl(any.get(), SIOCSIFTXQLEN, &request);  // else it has the kernel's 500
   joiner_.reset(new PacketJoiner(*this, udp));  // here, the base is accessible
   return {};
 }

@@ -37,9 +37,9 @@ class TunEvents {
 
 class TunDevice final : public Pollable, private PacketSource, private JoinedPackets {
  public:
-  // Makes the interface `name`; it is down, and has the kernel's MTU for it (1500).
+  // Makes the interface `name`, which is down.
   static Result<std::unique_ptr<TunDevice>> open(Loop &loop, TunEvents &events, Counters &counters,
-                                                 const std::string &name);
+                                                 const std::string &name, uint16_t mtu);
   ~TunDevice();
 
   // As the kernel calls it: a name with %d in it gets a number.
@@ -59,7 +59,7 @@ class TunDevice final : public Pollable, private PacketSource, private JoinedPac
   static constexpr size_t kBatch = 256;  // packets that are handed over at once, and some more of the last one read
 
   TunDevice(Loop &loop, TunEvents &events, Counters &counters);
-  Result<void> make(const std::string &name);
+  Result<void> make(const std::string &name, uint16_t mtu);
   Packet allocate(size_t size) override;
   void write(std::span<const iovec> pieces) override;
 

@@ -5,7 +5,8 @@ namespace slipgate {
 Result<std::unique_ptr<WireGuardInterface>> WireGuardInterface::open(Loop &loop, const TunOptions &options) {
   std::unique_ptr<WireGuardInterface> made(new WireGuardInterface);
   // The device first: without the right to make one there is nothing to do, and the port stays free.
-  Result<std::unique_ptr<TunDevice>> device = TunDevice::open(loop, *made, made->counters_, options.interface);
+  Result<std::unique_ptr<TunDevice>> device =
+      TunDevice::open(loop, *made, made->counters_, options.interface, options.wireguard.mtu);
   if (!device) return device.error();
   made->device_ = std::move(*device);
   Result<std::unique_ptr<WireGuardLink>> link = WireGuardLink::open(loop, options.wireguard, 0, *made, made->counters_);
