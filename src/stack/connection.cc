@@ -19,12 +19,13 @@ struct LwipCallbacks {
 
   // Never an error (lwIP would hand the same bytes again at each segment): what the owner does not take is withheld
   // from the window instead.
-  static err_t received(void *argument, tcp_pcb *, pbuf *chain, err_t) {
+  static err_t received(void *argument, tcp_pcb *pcb, pbuf *chain, err_t) {
     Connection &connection = of(argument);
     if (chain) {
       connection.received_.append(chain);
     } else {
       connection.peer_finished_ = true;
+      if (pcb->state == CLOSE_WAIT) tcp_clear_flags(pcb, TF_ACK_NOW);  // flush() decides, as about data
     }
     connection.readable();
     return ERR_OK;

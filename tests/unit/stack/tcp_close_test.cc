@@ -25,7 +25,10 @@ TEST_CASE("the client ends first, and goes on reading") {
     CHECK(h.read() == "last words");
     CHECK(h.stream->peek(1).end);
     h.all();
+    h.pass(milliseconds(20));  // no FIN of ours that would have said it
+    CHECK(h.next().tcp().acknowledgment == h.ours);
     h.pass(minutes(10));  // half-closed, for as long as it takes
+    CHECK(h.quiet());
     CHECK(h.write("answer") == 6);
     Sent answer = h.next();
     CHECK(answer.payload() == "answer");
