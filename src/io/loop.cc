@@ -60,7 +60,8 @@ void Loop::stop() {
 
 void Loop::turn(Duration longest) {
   timers_.advance(BootClock::now());
-  bool busy = run_handlers();  // of tasks that were started between turns, or beyond the last turn's share
+  // Of tasks that were started between turns, that the last turn's end woke, or that were beyond its share.
+  bool busy = run_handlers();
   for (const auto &rank : waiting_) busy |= !rank.empty();
   {
     std::lock_guard lock(posted_mutex_);
@@ -117,11 +118,12 @@ void Loop::run_posted() {
   for (const std::function<void()> &work : posted) work();
 }
 
-// True when there was anything.
+// True when there may be more.
 bool Loop::run_handlers() {
-  int handled = 0;
-  while (handled < kHandlersPerTurn && context_.poll_one()) handled++;
-  return handled > 0;
+  for (int handled = 0; handled < kHandlersPerTurn; handled++) {
+    if (!context_.poll_one()) return false;
+  }
+  return true;
 }
 
 void Loop::at_turn_end(TurnEnd &part, int rank) {
