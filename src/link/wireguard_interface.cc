@@ -12,6 +12,9 @@ Result<std::unique_ptr<WireGuardInterface>> WireGuardInterface::open(Loop &loop,
   Result<std::unique_ptr<WireGuardLink>> link = WireGuardLink::open(loop, options.wireguard, 0, *made, made->counters_);
   if (!link) return link.error();
   made->link_ = std::move(*link);
+  // Padding stays within what whoever set the MTU reckoned with. In another namespace nobody tells us.
+  made->mtu_watch_ =
+      MtuWatch::open(loop, made->name(), [wireguard = made->link_.get()](uint32_t mtu) { wireguard->set_mtu(mtu); });
   // While the UDP socket takes no more, the kernel keeps its packets, and whoever sends them waits.
   made->link_->on_congestion = [device = made->device_.get()](bool congested) {
     congested ? device->pause() : device->resume();

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "io/loop.h"
 #include "link/link.h"
+#include "link/mtu_watch.h"
 #include "link/options.h"
 #include "link/tun_device.h"
 #include "link/wireguard_link.h"
@@ -39,6 +40,7 @@ class WireGuardInterface final : private LinkEvents, private TunEvents {
   Counters counters_;
   std::unique_ptr<TunDevice> device_;
   std::unique_ptr<WireGuardLink> link_;
+  std::unique_ptr<MtuWatch> mtu_watch_;
 };
 
 }  // namespace slipgate

@@ -41,6 +41,7 @@ class WireGuardLink final : public Link,
   WireGuardSettings settings() const override;
   Result<void> change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
                       std::optional<uint32_t> mark) override;
+  void set_mtu(size_t mtu) { device_.set_mtu(mtu); }
   wireguard::PublicKey public_key() const { return device_.public_key(); }
 
   std::vector<wireguard::PeerStatus> peers() const override { return device_.peers(); }

@@ -58,6 +58,7 @@ class Device::State {
   Time next_deadline() const { return common_.wheel.next_deadline(); }
   const Peer *completed() const { return common_.completed; }
 
+  void set_mtu(size_t mtu) { common_.mtu = mtu; }
   const Identity &identity() const { return common_.identity; }
   void set_private_key(const Key &key);
   uint32_t set_peer(const PeerConfig &config, Time now);
@@ -236,6 +237,10 @@ void Device::advance(Time now, Output &output) {
 
 Time Device::next_deadline() const {
   return state_->next_deadline();
+}
+
+void Device::set_mtu(size_t mtu) {
+  state_->set_mtu(mtu);
 }
 
 PublicKey Device::public_key() const {

@@ -82,6 +82,7 @@ class Device {
   // When advance() must be called next; kNever: nothing to do. May be too early, never too late.
   Time next_deadline() const;
 
+  void set_mtu(size_t mtu);  // as DeviceConfig::mtu
   PublicKey public_key() const;
   Key private_key() const;  // clamped (RFC 7748 section 5); zeros: none
   // Changes take effect at once; standing sessions of other peers are not touched (lessons: PSK change, removal).

@@ -32,7 +32,7 @@ struct Common {
   Tai64nClock clock;
   BufferPool &pool;
   Counters &counters;
-  const size_t mtu;
+  size_t mtu;
   size_t staged_bytes = 0;    // held by staged packets of all peers
   Output *output = nullptr;   // of the call under way
   Peer *completed = nullptr;  // with whom that call completed a handshake

@@ -28,7 +28,11 @@ chmod 600 "$W/$device.conf"
 running() { pgrep -f "^$program $device" >"$W/running"; }
 ended() { ! running && [ ! -e "/var/run/wireguard/$device.sock" ] && ! in_wan ip link show "$device"; }
 
+fragments() { # that the client's side made
+  in_wan awk '/^Ip:/ && !names { names = $0; next } /^Ip:/ { split(names, name); for (i in name) if (name[i] == "FragCreates") print $i }' /proc/net/snmp
+}
 quick() { in_wan env WG_QUICK_USERSPACE_IMPLEMENTATION="$program" wg-quick "$@" >"$W/quick.log" 2>&1 || { cat "$W/quick.log"; fail "wg-quick $1"; }; }
+in_wan ip link set dev to-gateway mtu 1460 # 1,400, WireGuard's 32, UDP's 8 and IPv4's 20: padding has no room
 quick up "$W/$device.conf"
 running || fail "slipgate does not run"
 expect "mtu 1400" in_wan ip link show "$device"
@@ -36,6 +40,7 @@ for server in 203.0.113.2 2001:db8:203::2; do
   wait_for 5 in_wan ping -n -c 1 -W 1 $server
   in_wan python3 "$peer_tool" exchange $server
 done
+[ "$(fragments)" = 0 ] || fail "datagrams do not fit the path that the MTU is for"
 expect "latest handshake" in_wan wg show "$device"
 in_wan wg set "$device" listen-port 7777 peer "$PUBLIC_gateway" persistent-keepalive 1 # the gateway follows
 expect "listening port: 7777" in_wan wg show "$device"
