@@ -1,6 +1,7 @@
 #include "host/udp.h"
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,8 +19,19 @@ bool set_option(int descriptor, int level, int option, int value) {
   return ::setsockopt(descriptor, level, option, &value, sizeof(value)) == 0;
 }
 
+// An old kernel would not refuse the control message but send one huge datagram.
+bool has_segmentation(int descriptor) {
+  static const bool known = [descriptor] {
+    int segment = 0;
+    socklen_t length = sizeof(segment);
+    return ::getsockopt(descriptor, SOL_UDP, UDP_SEGMENT, &segment, &length) == 0;
+  }();
+  return known;
+}
+
 struct ControlWriter {
-  alignas(cmsghdr) char bytes[CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(in6_pktinfo))];
+  alignas(
+      cmsghdr) char bytes[CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t))];
   size_t used = 0;
 
   template <typename T>
@@ -33,11 +45,15 @@ struct ControlWriter {
   }
 };
 
-DatagramHeader read_header(msghdr &head, bool want_local) {
+// `segment`: the size of the datagrams that the kernel joined, if it did.
+DatagramHeader read_header(msghdr &head, bool want_local, size_t &segment) {
   DatagramHeader header;
   for (cmsghdr *control = CMSG_FIRSTHDR(&head); control; control = CMSG_NXTHDR(&head, control)) {
     int value = 0;
     if (control->cmsg_len >= CMSG_LEN(sizeof(value))) std::memcpy(&value, CMSG_DATA(control), sizeof(value));
+    if (control->cmsg_level == SOL_UDP && control->cmsg_type == UDP_GRO && value > 0) {
+      segment = static_cast<size_t>(value);
+    }
     if (control->cmsg_level == IPPROTO_IP) {
       if (control->cmsg_type == IP_TTL) header.ttl = static_cast<uint8_t>(value);
       if (control->cmsg_type == IP_TOS) header.traffic_class = *CMSG_DATA(control);  // one byte
@@ -84,6 +100,7 @@ Result<std::unique_ptr<HostDatagramSocket>> HostDatagramSocket::open(Loop &loop,
     set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
     if (listener && v4) set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
   }
+  if (kind != Kind::ping) set_option(fd, SOL_UDP, UDP_GRO, 1);
   set_option(fd, SOL_SOCKET, SO_BROADCAST, 1);  // what may be reached is the policy's to say, not the socket's
   // A UDP flow ends with no datagram: errors are how the client learns that nobody is there.
   set_receive_errors(fd, family, true);
@@ -104,6 +121,15 @@ HostDatagramSocket::HostDatagramSocket(Loop &loop, DatagramPortOwner &owner, Kin
 
 HostDatagramSocket::~HostDatagramSocket() {
   if (destroyed_) *destroyed_ = true;
+  loop_.forget(*this);
+  // A last answer and the end of its flow may share a turn. Nobody is left to hear of an error.
+  if (gathered_ && gathered_->count > 0) {
+    const Gathered &last = *gathered_;
+    for (size_t at = 0; at < last.size; at += last.segment) {
+      Bytes one(last.bytes + at, std::min(last.segment, last.size - at));
+      (void)send_message({}, one, last.to, last.header, 0);
+    }
+  }
   loop_.poller().remove(descriptor_.get(), *this);
 }
 
@@ -123,7 +149,75 @@ void HostDatagramSocket::set_dont_fragment(bool on) {
 }
 
 bool HostDatagramSocket::send(Bytes prefix, Bytes payload, const Endpoint &to, const DatagramHeader &header) {
-  set_dont_fragment(header.dont_fragment);
+  if (kind_ == Kind::ping || !has_segmentation(descriptor_.get())) return send_now(prefix, payload, to, header);
+  if (!std::exchange(sent_this_turn_, true)) {
+    loop_.at_turn_end(*this, 0);
+    return send_now(prefix, payload, to, header);
+  }
+  if (gather(prefix, payload, to, header)) return true;
+  bool gone = false;
+  bool *outer = std::exchange(destroyed_, &gone);
+  send_gathered();
+  if (gone) {
+    if (outer) *outer = true;
+    errno = ECANCELED;
+    return false;
+  }
+  destroyed_ = outer;
+  return gather(prefix, payload, to, header) || send_now(prefix, payload, to, header);
+}
+
+// False: it does not fit to what is gathered.
+bool HostDatagramSocket::gather(Bytes prefix, Bytes payload, const Endpoint &to, const DatagramHeader &header) {
+  const size_t size = prefix.size() + payload.size();
+  if (size == 0 || size > kMostBytes) return false;
+  if (!gathered_) gathered_ = std::make_unique_for_overwrite<Gathered>();
+  Gathered &run = *gathered_;
+  if (run.count == 0) {
+    run.to = to;
+    run.header = header;
+    run.segment = size;
+    run.size = 0;
+  } else if (size > run.segment || run.size % run.segment != 0 || run.size + size > kMostBytes ||
+             run.count == kMostSegments || to != run.to || header != run.header) {
+    return false;
+  }
+  uint8_t *end = std::copy(prefix.begin(), prefix.end(), run.bytes + run.size);
+  std::copy(payload.begin(), payload.end(), end);
+  run.size += size;
+  run.count++;
+  return true;
+}
+
+void HostDatagramSocket::on_turn_end() {
+  sent_this_turn_ = false;
+  send_gathered();
+}
+
+void HostDatagramSocket::send_gathered() {
+  if (!gathered_ || gathered_->count == 0) return;
+  std::unique_ptr<Gathered> run = std::move(gathered_);
+  if (run->count > 1) {
+    set_dont_fragment(run->header.dont_fragment);
+    Bytes all(run->bytes, run->size);
+    if (send_message({}, all, run->to, run->header, run->segment) >= 0) return;
+  }
+  // One by one each gets its own error; a path, a device or a pending error that refuses a run need not refuse them.
+  bool gone = false;
+  bool *outer = std::exchange(destroyed_, &gone);
+  for (size_t at = 0; at < run->size && !gone; at += run->segment) {
+    Bytes one(run->bytes + at, std::min(run->segment, run->size - at));
+    send_now({}, one, run->to, run->header);
+  }
+  if (!gone) {
+    destroyed_ = outer;
+  } else if (outer) {
+    *outer = true;
+  }
+}
+
+ssize_t HostDatagramSocket::send_message(Bytes prefix, Bytes payload, const Endpoint &to, const DatagramHeader &header,
+                                         size_t segment) {
   SocketAddress name(to, family_);
   iovec pieces[2] = {{const_cast<uint8_t *>(prefix.data()), prefix.size()},
                      {const_cast<uint8_t *>(payload.data()), payload.size()}};
@@ -138,6 +232,7 @@ bool HostDatagramSocket::send(Bytes prefix, Bytes payload, const Endpoint &to, c
     control.put(IPPROTO_IPV6, IPV6_HOPLIMIT, ttl);
     control.put(IPPROTO_IPV6, IPV6_TCLASS, traffic_class);
   }
+  if (segment > 0) control.put(SOL_UDP, UDP_SEGMENT, static_cast<uint16_t>(segment));
   size_t without_local = control.used;
   if (kind_ == Kind::udp_listener && !header.local.is_unspecified() && header.local.is_v4() == v4) {
     if (family_ == AF_INET6) {
@@ -154,14 +249,23 @@ bool HostDatagramSocket::send(Bytes prefix, Bytes payload, const Endpoint &to, c
   head.msg_iovlen = 2;
   head.msg_control = control.bytes;
   head.msg_controllen = control.used;
+  ssize_t sent = ::sendmsg(descriptor_.get(), &head, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0 && errno == EINVAL && control.used > without_local) {
+    head.msg_controllen = without_local;  // our address vanished: any other is better than none
+    sent = ::sendmsg(descriptor_.get(), &head, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+  return sent;
+}
+
+bool HostDatagramSocket::send_now(Bytes prefix, Bytes payload, const Endpoint &to, const DatagramHeader &header) {
+  set_dont_fragment(header.dont_fragment);
   int error = 0;
   // An error may belong to an earlier datagram to somebody else, whose ICMP message arrived meanwhile: it is told to
   // whom it concerns, and this datagram gets another chance.
   for (int attempt = 0; attempt < 3; attempt++) {
-    if (::sendmsg(descriptor_.get(), &head, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;
+    if (send_message(prefix, payload, to, header, 0) >= 0) return true;
     error = errno;
-    if (error == EAGAIN || error == ENOBUFS) break;            // the kernel's buffer is full: UDP may lose datagrams
-    if (error == EINVAL) head.msg_controllen = without_local;  // our address vanished: any other is better than none
+    if (error == EAGAIN || error == ENOBUFS) break;  // the kernel's buffer is full: UDP may lose datagrams
     bool gone = false;
     bool *outer = std::exchange(destroyed_, &gone);
     bool alive = drain_errors();  // lesson: host-udp-error-of-another
@@ -176,8 +280,9 @@ bool HostDatagramSocket::send(Bytes prefix, Bytes payload, const Endpoint &to, c
   // Routes and firewalls of this host refuse without an ICMP message: say it in ICMP's words. (EMSGSIZE came by the
   // queue.)
   DatagramError told{.destination = to, .code = error};
-  if (error != EAGAIN && error != ENOBUFS && error != EMSGSIZE &&
-      describe_in_icmp(error, v4, told.icmp_type, told.icmp_code)) {
+  if (error == EAGAIN || error == ENOBUFS) {
+    if (kind_ != Kind::ping) owner_.on_datagram_error(told);
+  } else if (error != EMSGSIZE && describe_in_icmp(error, to.address.is_v4(), told.icmp_type, told.icmp_code)) {
     told.has_icmp = true;
     owner_.on_datagram_error(told);
   }
@@ -202,7 +307,7 @@ bool HostDatagramSocket::receive() {
     SocketAddress name;
     iovec piece;
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(in6_pktinfo)) +
-                                  CMSG_SPACE(sizeof(in_pktinfo))];
+                                  CMSG_SPACE(sizeof(in_pktinfo)) + CMSG_SPACE(sizeof(int))];
   };
   Slot slots[kBatch];
   mmsghdr messages[kBatch];
@@ -229,11 +334,17 @@ bool HostDatagramSocket::receive() {
       continue;
     }
     for (int i = 0; i < count; i++) {
+      const size_t size = messages[i].msg_len;
+      size_t segment = std::max<size_t>(size, 1);
+      DatagramHeader header = read_header(messages[i].msg_hdr, kind_ == Kind::udp_listener, segment);
+      const auto *bytes = static_cast<const uint8_t *>(slots[i].piece.iov_base);
+      const Endpoint from = slots[i].name.endpoint();
       // A datagram of length zero is one, too.
-      DatagramHeader header = read_header(messages[i].msg_hdr, kind_ == Kind::udp_listener);
-      Bytes payload(static_cast<const uint8_t *>(slots[i].piece.iov_base), messages[i].msg_len);
-      owner_.on_datagram(payload, slots[i].name.endpoint(), header);  // lesson: host-udp-empty-datagram
-      if (*gone) return false;
+      for (size_t at = 0; at < size || at == 0; at += segment) {
+        Bytes payload(bytes + at, std::min(segment, size - at));
+        owner_.on_datagram(payload, from, header);  // lesson: host-udp-empty-datagram
+        if (*gone) return false;
+      }
     }
     if (count < static_cast<int>(kBatch)) return true;
   }

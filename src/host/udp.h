@@ -2,8 +2,12 @@
 // client at one address (endpoint-independent mapping and filtering, RFC 4787 REQ-1 and REQ-8), and sockets that listen
 // for forwards.
 //
-// Lives on one shard. A socket's own memory is small: datagrams land in the loop's scratch buffer. An error concerns
-// one datagram; it is told and the socket lives on.
+// Where the kernel can, datagrams cross it in runs: what comes is joined (UDP_GRO), and of what one turn sends to one
+// destination in equal sizes all but the first leave in one call (UDP_SEGMENT).
+//
+// Lives on one shard. A socket's own memory is small: datagrams land in the loop's scratch buffer, those that are
+// gathered for one call in a buffer that lives until the turn's end. An error concerns one datagram; it is told and the
+// socket lives on.
 #pragma once
 
 #include <sys/socket.h>
@@ -21,7 +25,7 @@
 namespace slipgate {
 
 // One UDP or ping socket of one family.
-class HostDatagramSocket final : public Pollable {
+class HostDatagramSocket final : public Pollable, TurnEnd {
  public:
   enum class Kind : uint8_t {
     udp,
@@ -35,7 +39,8 @@ class HostDatagramSocket final : public Pollable {
   ~HostDatagramSocket();
 
   Endpoint local() const;
-  // `prefix` and `payload` make one datagram. False with errno set: not sent.
+  // `prefix` and `payload` make one datagram. The first of a turn leaves at once, the others by the turn's end at the
+  // latest. False with errno set: not sent; what could not leave later is told by on_datagram_error().
   bool send(Bytes prefix, Bytes payload, const Endpoint &to, const DatagramHeader &header);
 
   void on_events(uint32_t events) override;
@@ -45,7 +50,26 @@ class HostDatagramSocket final : public Pollable {
   static constexpr int kBatchesPerTurn = 4;  // then others have their turn
   static constexpr int kErrorsPerCall = 64;  // of the error queue
 
+  static constexpr size_t kMostSegments = 64;  // UDP_MAX_SEGMENTS of kernels before 6.7
+  static constexpr size_t kMostBytes = 65507;  // of one call: the largest UDP payload over IPv4
+
+  // Datagrams of one size for one destination; the last may be shorter.
+  struct Gathered {
+    Endpoint to;
+    DatagramHeader header;
+    size_t segment = 0;
+    size_t count = 0;
+    size_t size = 0;
+    uint8_t bytes[kMostBytes];
+  };
+
   HostDatagramSocket(Loop &loop, DatagramPortOwner &owner, Kind kind, Fd descriptor, int family);
+  void on_turn_end() override;
+  bool gather(Bytes prefix, Bytes payload, const Endpoint &to, const DatagramHeader &header);
+  void send_gathered();
+  // segment 0: one datagram.
+  ssize_t send_message(Bytes prefix, Bytes payload, const Endpoint &to, const DatagramHeader &header, size_t segment);
+  bool send_now(Bytes prefix, Bytes payload, const Endpoint &to, const DatagramHeader &header);
   // False: destroyed meanwhile.
   bool receive();
   bool drain_errors();
@@ -56,8 +80,10 @@ class HostDatagramSocket final : public Pollable {
   Fd descriptor_;
   const int16_t family_;
   const Kind kind_;
-  int8_t dont_fragment_ = -1;  // as the socket is set; -1: as the kernel made it
-  bool *destroyed_ = nullptr;  // set while the owner is called
+  bool sent_this_turn_ = false;
+  std::unique_ptr<Gathered> gathered_;  // since the second datagram of the turn
+  int8_t dont_fragment_ = -1;           // as the socket is set; -1: as the kernel made it
+  bool *destroyed_ = nullptr;           // set while the owner is called
 };
 
 // A client endpoint's way out.

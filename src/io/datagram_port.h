@@ -14,6 +14,8 @@ struct DatagramHeader {
   uint8_t traffic_class = 0;
   bool dont_fragment = false;  // on the way out: too long for the path is an error, not fragments
   IpAddress local;             // listeners: our address that was written to, and that the answer is to leave from
+
+  bool operator==(const DatagramHeader &) const = default;
 };
 
 // Why a datagram did not arrive, as far as an ICMP message or the kernel says.
@@ -41,8 +43,8 @@ class DatagramPortOwner {
 class DatagramPort {
  public:
   virtual ~DatagramPort() = default;
-  // True: the kernel took it. What it refuses for a reason that concerns this destination is also told by
-  // on_datagram_error(), here or later. A failure never ends the port.
+  // True: it was taken, and leaves by the end of the turn. What the kernel refuses is told by on_datagram_error(), here
+  // or later. A failure never ends the port.
   virtual bool send(Bytes payload, const Endpoint &to, const DatagramHeader &header) = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "host/udp.h"
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -77,6 +78,7 @@ TEST_CASE("udp port: one endpoint towards everybody, answers from anybody, TTL a
     DatagramHeader header{.ttl = 33, .traffic_class = 0x28};
     CHECK(port.send(bytes_of(std::string_view("to one")), one.endpoint, header));
     CHECK(port.send(bytes_of(std::string_view("to two")), two.endpoint, header));
+    loop.turn(Duration(0));
     Endpoint first, second;
     CHECK(one.receive(&first) == "to one");
     CHECK(two.receive(&second) == "to two");
@@ -96,6 +98,81 @@ TEST_CASE("udp port: one endpoint towards everybody, answers from anybody, TTL a
   }
 }
 
+TEST_CASE("udp port: what one turn sends arrives in order, whatever the sizes and destinations") {
+  Loop loop;
+  Owner owner;
+  HostDatagramPort::Options options;
+  HostDatagramPort port(loop, owner, options);
+  for (const char *address : {"127.0.0.1", "::1"}) {
+    Other one(address), two(address);
+    std::vector<std::string> to_one, to_two;
+    for (size_t size : {1200, 1200, 1200, 700, 1200, 1200, 1300, 0, 5, 5, 65507, 5}) {
+      to_one.emplace_back(size, static_cast<char>('a' + to_one.size()));
+      CHECK(port.send(bytes_of(std::string_view(to_one.back())), one.endpoint, {}));
+    }
+    for (int i = 0; i < 100; i++) {  // more than one call takes, with a change of class on the way
+      to_two.emplace_back(1000, static_cast<char>('0' + i % 10));
+      DatagramHeader header{.ttl = 64, .traffic_class = static_cast<uint8_t>(i == 80 ? 0x20 : 0)};
+      CHECK(port.send(bytes_of(std::string_view(to_two.back())), two.endpoint, header));
+    }
+    loop.turn(Duration(0));
+    for (const std::string &text : to_one) CHECK(one.receive() == text);
+    for (const std::string &text : to_two) CHECK(two.receive() == text);
+    CHECK(two.receive().empty());
+  }
+  CHECK(owner.errors.empty());
+}
+
+TEST_CASE("udp port: joined datagrams are told one by one") {
+  Loop loop;
+  Owner owner;
+  HostDatagramPort::Options options;
+  HostDatagramPort port(loop, owner, options);
+  Other other("127.0.0.1");
+  CHECK(port.send(bytes_of(std::string_view("hello")), other.endpoint, {}));
+  int segment = 1000;  // ours joins again what this socket's kernel does not cut on loopback
+  REQUIRE(::setsockopt(other.descriptor.get(), SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment)) == 0);
+  other.send(std::string(10500, 'j'), reachable(port, true));
+  REQUIRE(test::run_until(loop, [&] { return owner.texts.size() >= 11; }));
+  CHECK(owner.texts.size() == 11);
+  for (size_t i = 0; i < 10; i++) CHECK(owner.texts[i].size() == 1000);
+  CHECK(owner.texts[10].size() == 500);
+}
+
+TEST_CASE("udp port: a run that is too long for the path is sent one by one") {
+  Loop loop;
+  Owner owner;
+  HostDatagramPort::Options options;
+  HostDatagramPort port(loop, owner, options);
+  Other other("127.0.0.1");
+  // Larger than loopback's MTU cannot be a segment: the kernel refuses the run, and cuts single ones.
+  std::string large(31000, 'L');
+  for (int i = 0; i < 3; i++) CHECK(port.send(bytes_of(std::string_view(large)), other.endpoint, {}));
+  loop.turn(Duration(0));
+  for (int i = 0; i < 3; i++) CHECK(other.receive() == large);
+  Other gone("127.0.0.1");
+  Endpoint nobody = gone.endpoint;
+  gone.descriptor.reset();
+  for (int i = 0; i < 4; i++) CHECK(port.send(bytes_of(std::string_view("x")), nobody, {}));
+  for (int i = 0; i < 4; i++) CHECK(port.send(bytes_of(std::string_view("still")), other.endpoint, {}));
+  loop.turn(Duration(0));
+  for (int i = 0; i < 4; i++) CHECK(other.receive() == "still");
+  REQUIRE(test::run_until(loop, [&] { return !owner.errors.empty(); }));
+  CHECK(owner.errors[0].destination == nobody);
+}
+
+TEST_CASE("udp port: a port that goes sends what it had taken") {
+  Loop loop;
+  Owner owner;
+  HostDatagramPort::Options options;
+  Other other("127.0.0.1");
+  {
+    HostDatagramPort port(loop, owner, options);
+    for (int i = 0; i < 3; i++) CHECK(port.send(bytes_of(std::string_view("last")), other.endpoint, {}));
+  }
+  for (int i = 0; i < 3; i++) CHECK(other.receive() == "last");
+}
+
 TEST_CASE("udp port: empty datagrams are datagrams, and so are the largest [host-udp-empty-datagram]") {
   Loop loop;
   Owner owner;
@@ -105,6 +182,7 @@ TEST_CASE("udp port: empty datagrams are datagrams, and so are the largest [host
   CHECK(port.send({}, other.endpoint, {}));
   std::string large(65507, 'L');
   CHECK(port.send(bytes_of(std::string_view(large)), other.endpoint, {}));
+  loop.turn(Duration(0));
   other.send("", reachable(port, true));
   other.send(large, reachable(port, true));
   REQUIRE(test::run_until(loop, [&] { return !owner.texts.empty() && owner.texts.back() == large; }));
@@ -152,6 +230,7 @@ TEST_CASE("udp port: an ICMP message about one destination costs another nothing
   for (int i = 0; i < 5; i++) {
     port.send(bytes_of(std::string_view("lost")), closed, {});
     CHECK(port.send(bytes_of(std::string_view("whole")), healthy.endpoint, {}));
+    loop.turn(Duration(0));
     CHECK(healthy.receive() == "whole");
   }
   for (const DatagramError &error : owner.errors) CHECK(error.destination == closed);
@@ -167,6 +246,7 @@ TEST_CASE("udp port: whatever a send meets, the port goes on [host-udp-send-erro
   Other other("127.0.0.1");
   std::string too_long(65508, 'x');
   CHECK(!port.send(bytes_of(std::string_view(too_long)), other.endpoint, {}));
+  loop.turn(Duration(0));
   CHECK(!port.send(bytes_of(std::string_view("x")), {*IpAddress::parse("127.0.0.1"), 0}, {}));
   port.send(bytes_of(std::string_view("x")), {*IpAddress::parse("240.0.0.1"), 9}, {});
   port.send(bytes_of(std::string_view("x")), {*IpAddress::parse("255.255.255.255"), 9}, {});
@@ -189,6 +269,7 @@ TEST_CASE("udp port: don't fragment holds for the datagram that asks for it") {
   CHECK(port.send(bytes_of(std::string_view(large)), other.endpoint, {.dont_fragment = false}));
   CHECK(port.send(bytes_of(std::string_view("df")), other.endpoint, {.dont_fragment = true}));
   CHECK(port.send(bytes_of(std::string_view(large)), other.endpoint, {.dont_fragment = false}));
+  loop.turn(Duration(0));
   CHECK(other.receive().size() == large.size());
   CHECK(other.receive() == "df");
   CHECK(other.receive().size() == large.size());
