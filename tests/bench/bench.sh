@@ -1,7 +1,9 @@
 #!/bin/bash
-# What slipgate costs, beside others, in one run: measures and prints the table (table.py). --smoke: small amounts, only
-# to see that the measurements work, without the instructions (a test of their own) and the loss. --only PART...: some of slipgate kernel slirp4netns pasta inside instructions
-# loss pieces
+# What slipgate costs, beside others, in one run: measures and prints the table (table.py).
+#
+#   bench.sh [--smoke] [--only PART...]    PART: slipgate kernel slirp4netns pasta inside instructions loss pieces
+#
+# --smoke: small amounts, only to see that the measurements work; without the instructions (a test of their own) and loss.
 #
 #   one … eight            clients: wireguard-go (one, three, four, seven), slipgate tun (two, five, six, eight)
 #                          their UDP sockets are in wan ────── gateway ────── server: load, DNS
