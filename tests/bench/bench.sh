@@ -46,7 +46,8 @@ wireguard_client() {
   namespace "$name" 10.7.0.1
   ip netns exec "$T-$name" sysctl -qw net.ipv4.ip_local_port_range="2000 65000"
   {
-    printf '[Interface]\nPrivateKey = %s\n[Peer]\nPublicKey = %s\n' "${!key}" "$PUBLIC_gateway"
+    printf '[Interface]\nPrivateKey = %s\nListenPort = 5000%s\n' "${!key}" "${host_of[$name]}"
+    printf '[Peer]\nPublicKey = %s\n' "$PUBLIC_gateway"
     printf 'AllowedIPs = 0.0.0.0/0\nEndpoint = %s\n' "$3"
   } >"$W/$device.conf"
   chmod 600 "$W/$device.conf"
@@ -80,7 +81,7 @@ watched() {
   ip -n "$T-wan" link set to-gateway gso_max_segs 1
   ip -n "$T-gateway" link set to-wan gso_max_segs 1
   conversation tap ip netns exec "$T-wan" python3 "$bench/tap.py" --device to-gateway --client 198.51.100.2 \
-    --gateway 198.51.100.1 --keys "${!key}" "$PUBLIC_gateway"
+    --port "5000${host_of[$seen]}" --gateway 198.51.100.1 --keys "${!key}" "$PUBLIC_gateway"
   wait_for 10 heard tap watching
   wireguard_client "$seen" "$program" 198.51.100.1:51820
   some_traffic "$seen"

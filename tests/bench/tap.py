@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Takes every datagram between two addresses off the wire until a line comes on its standard input, then checks that a third
+"""Takes every datagram between a client's port and its gateway off the wire until a line comes on its standard input, then checks that a third
 party sees WireGuard and nothing else: types, lengths, mac1, indices and counters of each.
 
-    tap.py --device NAME --client IP --gateway IP --keys CLIENT-PUBLIC GATEWAY-PUBLIC --mtu BYTES
+    tap.py --device NAME --client IP --port PORT --gateway IP --keys CLIENT-PUBLIC GATEWAY-PUBLIC --mtu BYTES
 
 Prints one JSON object. Needs the device to carry single datagrams (gso_max_segs 1): what a cable would carry.
 """
@@ -46,16 +46,17 @@ def capture(device):
     return frames, lost
 
 
-def datagrams(frames, addresses):
-    """(source, destination, UDP payload) of those between the two."""
+def datagrams(frames, client, port, gateway):
+    """(source, destination, UDP payload) of those between the two; other clients of that address have other ports."""
     for frame in frames:
         if len(frame) < 28 or frame[0] >> 4 != 4 or frame[9] != socket.IPPROTO_UDP:
             continue
         source, destination = socket.inet_ntoa(frame[12:16]), socket.inet_ntoa(frame[16:20])
-        if {source, destination} != addresses:
-            continue
         header = (frame[0] & 15) * 4
-        size, = struct.unpack_from('!H', frame, header + 4)
+        source_port, destination_port, size = struct.unpack_from('!HHH', frame, header)
+        if (source, source_port, destination) != (client, port, gateway) and \
+                (source, destination, destination_port) != (gateway, client, port):
+            continue
         if struct.unpack_from('!H', frame, 2)[0] != header + size:
             raise Wrong('an IP packet that is not one datagram')
         yield source, destination, frame[header + 8:header + size]
@@ -95,6 +96,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ('device', 'client', 'gateway'):
         parser.add_argument('--' + name, required=True)
+    parser.add_argument('--port', type=int, required=True)
     parser.add_argument('--keys', nargs=2, required=True)
     parser.add_argument('--mtu', type=int, default=1420)
     options = parser.parse_args()
@@ -104,7 +106,7 @@ def main():
     wrong = [f'{lost} frames that there was no room for'] if lost else []
     ways = collections.Counter()
     try:
-        for source, destination, message in datagrams(frames, {options.client, options.gateway}):
+        for source, destination, message in datagrams(frames, options.client, options.port, options.gateway):
             ways[source] += 1
             try:
                 watcher.see(source, destination, message)
