@@ -25,7 +25,15 @@ class Event::Waiter : public Parked {
 template <typename Handler>
 class Event::HandlerWaiter final : public Waiter {
  public:
-  HandlerWaiter(Loop &loop, Handler handler) : Waiter(loop), loop_(loop), handler_(std::move(handler)) {}
+  HandlerWaiter(Event &event, Handler handler)
+      : Waiter(event.loop_), event_(event), loop_(event.loop_), handler_(std::move(handler)) {}
+  // The loop may abandon the coroutine while the event, a member of something else, stays: nobody waits then. Here and
+  // not in the base: the handler owns the coroutine, and that may own the event.
+  ~HandlerWaiter() override {
+    if (event_.waiter_ != this) return;
+    event_.waiter_ = nullptr;
+    event_.timer_.cancel();
+  }
 
   Handler &handler() { return handler_; }
 
@@ -39,6 +47,7 @@ class Event::HandlerWaiter final : public Waiter {
   }
 
  private:
+  Event &event_;
   Loop &loop_;
   Handler handler_;
 };
@@ -55,7 +64,7 @@ Task<Woken> Event::wait(Time deadline) {
   return asio::async_initiate<decltype(kAwait), void(Woken)>(
       [this, deadline](auto handler) {
         using Handler = decltype(handler);
-        auto *waiter = new HandlerWaiter<Handler>(loop_, std::move(handler));
+        auto *waiter = new HandlerWaiter<Handler>(*this, std::move(handler));
         waiter_ = waiter;
         if (std::exchange(notified_, false)) {
           finish(Woken::notified);

@@ -73,4 +73,18 @@ TEST_CASE("wait: a coroutine that nobody wakes goes with its loop") {
   CHECK(alive == 0);
 }
 
+TEST_CASE("wait: an event outlives the coroutine that the loop abandoned") {
+  Loop loop;
+  Event event(loop);
+  std::optional<Woken> woken;
+  test::spawn(loop, event.wait(loop.now() + hours(1)), &woken);
+  test::run_ready(loop);
+  loop.abandon();
+  CHECK(loop.timers().armed() == 0);
+  event.notify();  // nobody is there: the next wait ends at once
+  test::spawn(loop, event.wait(), &woken);
+  test::run_ready(loop);
+  CHECK(woken == Woken::notified);
+}
+
 }  // namespace slipgate
