@@ -142,7 +142,7 @@ bool Bbr::queue_visible() const {
 }
 
 double Bbr::loss_threshold() const {
-  return queue_visible() ? kLossThresh : kLossThreshWithoutQueue;
+  return queue_visible() ? kLossThresh : kLossThreshWithoutQueue;  // lesson: bbr-loss-without-queue
 }
 
 // Section 5.5.9.

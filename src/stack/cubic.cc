@@ -37,7 +37,7 @@ uint32_t ProportionalRateReduction::on_delivery(const Delivery &delivery, uint32
   uint64_t allowed = 0;
   if (delivery.in_flight > threshold) {
     uint64_t target = (delivered_ * threshold + recover_flight_ - 1) / recover_flight_;
-    allowed = target > out_ ? target - out_ : 0;
+    allowed = target > out_ ? target - out_ : 0;  // lesson: prr
   } else {
     uint64_t behind = delivered_ > out_ ? delivered_ - out_ : 0;
     uint64_t limit = std::max<uint64_t>(behind, delivery.newly_delivered);
@@ -75,7 +75,7 @@ bool HyStart::on_delivery(const Delivery &delivery, uint32_t mss) {
     Duration threshold = std::clamp<Duration>(last_round_ / kMinRttDivisor, kMinRttThresh, kMaxRttThresh);
     if (current_round_ >= last_round_ + threshold) {
       baseline_ = current_round_;
-      conservative_ = true;
+      conservative_ = true;  // lesson: hystart
       conservative_rounds_ = 0;
     }
   }

@@ -24,6 +24,14 @@ uint16_t copy_chain(uint8_t *to, const pbuf *chain, size_t transport) {
   return sum;
 }
 
+// What a 16-bit number adds to a sum.
+uint16_t sum_of_word(uint16_t word) {
+  be16 lies = word;
+  uint16_t sum;
+  std::memcpy(&sum, &lies, sizeof(sum));
+  return sum;
+}
+
 // Source and destination lie side by side in both headers.
 Bytes addresses_of(const uint8_t *packet, bool v4) {
   return v4 ? Bytes(packet + 12, 8) : Bytes(packet + 8, 32);
@@ -76,30 +84,49 @@ bool PacketOutput::take(const pbuf *chain, uint16_t link, bool dont_fragment, si
 // length and the flags that are the packet's own; all packets or none.
 bool PacketOutput::take_segments(const pbuf *chain, uint16_t link, size_t transport, size_t segment_size) {
   const uint8_t *headers = static_cast<const uint8_t *>(chain->payload);
-  bool v4 = transport == sizeof(Ipv4Header);
+  const bool v4 = transport == sizeof(Ipv4Header);
   const TcpHeader &large = *reinterpret_cast<const TcpHeader *>(headers + transport);
-  size_t header_bytes = transport + large.header_length();
+  const size_t header_bytes = transport + large.header_length();
   size_t left = chain->tot_len - header_bytes;
   size_t first = batch_.size();
+  // What all packets have in common is summed once: their headers without sequence number, lengths, and the flags that
+  // only the first or the last carry.
+  alignas(8) uint8_t common[sizeof(Ipv6Header) + TcpHeader::kMostBytes];
+  std::memcpy(common, headers, header_bytes);
+  TcpHeader &common_tcp = *reinterpret_cast<TcpHeader *>(common + transport);
+  common_tcp.sequence = 0;
+  common_tcp.checksum = 0;
+  common_tcp.flags &= static_cast<uint8_t>(~(TcpHeader::kFin | TcpHeader::kPsh | TcpHeader::kCwr));
+  const uint16_t common_sum = add_sums(ones_complement_sum({common + transport, header_bytes - transport}),
+                                       sum_of_pseudo_header(common, v4, static_cast<uint8_t>(Protocol::tcp), 0));
+  uint16_t ip_sum = 0;
+  if (v4) {
+    Ipv4Header &ip = *reinterpret_cast<Ipv4Header *>(common);
+    ip.fragment = Ipv4Header::kDontFragment;
+    ip.total_length = 0;
+    ip.checksum = 0;
+    ip_sum = ones_complement_sum({common, sizeof(Ipv4Header)});
+  }
   // Where in the chain the next byte of payload lies.
   const pbuf *part = chain;
   size_t offset = header_bytes;
   uint32_t sequence = large.sequence;
   while (left > 0) {
-    size_t size = std::min(left, segment_size);
+    const size_t size = std::min(left, segment_size);
     Packet packet = sink_.allocate(header_bytes + size);
     if (!packet) {
       batch_.resize(first);
       return send(Packet(), link);
     }
     uint8_t *bytes = packet.data();
-    std::memcpy(bytes, headers, header_bytes);
+    std::memcpy(bytes, common, header_bytes);
     TcpHeader &header = *reinterpret_cast<TcpHeader *>(bytes + transport);
     header.sequence = sequence;
-    if (left > size) header.flags &= static_cast<uint8_t>(~(TcpHeader::kFin | TcpHeader::kPsh));
-    if (sequence != large.sequence) header.flags &= static_cast<uint8_t>(~TcpHeader::kCwr);
-    header.checksum = 0;
-    uint16_t sum = 0;
+    uint8_t flags = 0;
+    if (left == size) flags |= large.flags & (TcpHeader::kFin | TcpHeader::kPsh);  // lesson: tso-cut-to-size
+    if (sequence == large.sequence) flags |= large.flags & TcpHeader::kCwr;
+    header.flags |= flags;
+    uint16_t sum = common_sum;
     for (size_t done = 0; done < size;) {
       while (offset == part->len) {
         part = part->next;
@@ -112,15 +139,15 @@ bool PacketOutput::take_segments(const pbuf *chain, uint16_t link, size_t transp
       done += count;
       offset += count;
     }
-    size_t length = header_bytes - transport + size;
-    sum = add_sums(sum, ones_complement_sum({bytes + transport, header_bytes - transport}));
-    sum = add_sums(sum, sum_of_pseudo_header(bytes, v4, static_cast<uint8_t>(Protocol::tcp), length));
-    header.checksum = checksum_of(sum);
+    const size_t length = header_bytes - transport + size;
+    sum = add_sums(sum, sum_of_word(static_cast<uint16_t>(sequence >> 16)));
+    sum = add_sums(sum, sum_of_word(static_cast<uint16_t>(sequence)));
+    sum = add_sums(sum, sum_of_word(static_cast<uint16_t>(length)));
+    header.checksum = checksum_of(add_sums(sum, sum_of_word(flags)));
     if (v4) {
       Ipv4Header &ip = *reinterpret_cast<Ipv4Header *>(bytes);
       ip.total_length = static_cast<uint16_t>(transport + length);
-      ip.fragment = Ipv4Header::kDontFragment;
-      set_ipv4_checksum(ip);
+      ip.checksum = checksum_of(add_sums(ip_sum, sum_of_word(static_cast<uint16_t>(transport + length))));
     } else {
       reinterpret_cast<Ipv6Header *>(bytes)->payload_length = static_cast<uint16_t>(length);
     }

@@ -10,7 +10,7 @@ constexpr Duration kWorstAcknowledgeDelay = milliseconds(200);  // RFC 8985 sect
 constexpr Duration kLeastProbe = milliseconds(10);
 constexpr uint8_t kMostReorderingSteps = 20;
 constexpr uint8_t kReorderingPersists = 16;  // recoveries (RFC 8985 section 6.2 step 4)
-constexpr uint64_t kMostAtOnce = 4 << 20;
+constexpr double kMostAtOnce = 4 << 20;
 
 // Time that pacing may have lost and makes good: the wheel's tick, and a turn that was late.
 constexpr Duration kPaceSlack = milliseconds(2);
@@ -140,7 +140,7 @@ void Sender::undo(uint32_t bytes, Time now) {
   resent_undone_ -= std::min(resent_undone_, bytes);
   if (resent_undone_ == 0) {
     undo_possible_ = false;
-    congestion_->on_spurious(now);
+    congestion_->on_spurious(now);  // lesson: undo
     if (state_ != State::open) state_ = State::open;
   }
 }
@@ -203,10 +203,11 @@ void Sender::detect_losses(Time now) {
   for (size_t at = 0; at < board_.size(); at++) {
     const SentRun &run = board_[at];
     if (run.sacked || run.lost) continue;
-    bool earlier = run.sent < rack_sent_ || (run.sent == rack_sent_ && sequence_before(run.end, rack_end_));
+    bool earlier = run.sent < rack_sent_ ||
+                   (run.sent == rack_sent_ && sequence_before(run.end, rack_end_));  // lesson: rack-resends
     if (!earlier) continue;
     Time late = run.sent + patience;
-    if (late <= now) {
+    if (late <= now) {  // lesson: sack-recovery
       found_lost(at);
     } else {
       reordering_at_ = std::min(reordering_at_, late);
@@ -303,22 +304,26 @@ uint32_t Sender::room(Time now) {
   if (flying >= window) return 0;
   uint32_t room = window - flying;
   if (!paced()) return room;
-  next_send_ = std::max(next_send_, now - kPaceSlack);
-  if (next_send_ > now) {
-    pace_limited_ = true;
-    return 0;
+  if (granted_at_ != now) {
+    next_send_ = std::max(next_send_, now - kPaceSlack);
+    if (next_send_ > now) {
+      pace_limited_ = true;
+      return 0;
+    }
+    double credit = std::chrono::duration<double>(now - next_send_).count() * congestion_->pacing_rate();
+    granted_at_ = now;
+    granted_ = static_cast<uint32_t>(std::min<double>(credit, kMostAtOnce)) + congestion_->quantum();
   }
-  double credit = std::chrono::duration<double>(now - next_send_).count() * congestion_->pacing_rate();
-  uint64_t most = static_cast<uint64_t>(std::min<double>(credit, kMostAtOnce)) + congestion_->quantum();
-  if (most < room) {
+  if (granted_ < room) {
     pace_limited_ = true;
-    return static_cast<uint32_t>(most);
+    return granted_;
   }
   return room;
 }
 
 void Sender::spend(uint32_t size, Time now) {
   last_sent_ = now;
+  granted_ -= std::min(granted_, size);
   if (!paced()) return;
   next_send_ += nanoseconds(static_cast<int64_t>(static_cast<double>(size) * 1e9 / congestion_->pacing_rate()));
 }
@@ -415,7 +420,8 @@ Time Sender::probe_at() const {
 }
 
 bool Sender::may_probe() const {
-  return sack_ && !probing_ && state_ == State::open && timeouts_ == 0 && board_.sacked_bytes() == 0 &&
+  return sack_ && !probing_ && state_ == State::open && timeouts_ == 0 &&
+         board_.sacked_bytes() == 0 &&  // lesson: tail-probe
          board_.lost_bytes() == 0;
 }
 
@@ -473,6 +479,7 @@ bool Sender::timed_out(Time now) {
   first_resend_ = true;
   reordering_at_ = kNever;
   next_send_ = now;
+  granted_at_ = {};
   congestion_->on_timeout(in_flight(), again, now);
   return true;
 }

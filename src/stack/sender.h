@@ -132,7 +132,9 @@ class Sender {
   Time timeout_base_{};
   Time probe_base_{};
   Time last_sent_{};
-  Time next_send_{};  // pacing
+  Time next_send_{};      // pacing
+  Time granted_at_{};     // what one turn may send is decided once
+  uint32_t granted_ = 0;  // of that, not sent yet
   // Delivery rate (draft-ietf-ccwg-bbr section 4.1).
   uint64_t delivered_ = 0;
   uint64_t lost_ = 0;

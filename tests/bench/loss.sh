@@ -2,12 +2,14 @@
 # What the gateway's TCP gets through a bad network, beside the kernel's through the same: paired runs with seeded loss
 # (relay.cc), one stream towards the client for a few seconds, and their ratio.
 #
-#   loss.sh [--runs N] [--seconds S] [--congestion "cubic bbr"] [--cells "1 2 5"]
+#   loss.sh [--runs N] [--seconds S] [--congestion "cubic bbr"] [--cells "1 2 5 share"]
+#
+# `share`: both at once through one bottleneck, the kernel's with CUBIC; 50 % is fair.
 #
 #   one: wireguard-go ──── relay ──── slipgate ──────────────── loss_stream.py on 203.0.113.2
 #   two: wireguard-go ──── relay ──── wireguard-go, with loss_stream.py on its own address
 set -eu
-runs=3 seconds=6 kinds="cubic bbr" cells="1 2 3 4 5"
+runs=3 seconds=6 kinds="cubic bbr" cells="1 2 3 4 5 share"
 while [ $# -gt 1 ]; do
   case $1 in
     --runs) runs=$2 ;;
@@ -61,11 +63,28 @@ measure() { # client, address, congestion
   in_client "$1" python3 "$stream" measure "$2" "$3" "$seconds" >>"$W/figures"
 }
 
+share() {
+  background relay ip netns exec "$T-wan" "$relay" --listen 198.51.100.2:7001,198.51.100.2:7002 --seed "$run" \
+    --to 198.51.100.1:51820,192.0.2.2:51820 --delay 20 --rate 50 --queue 50
+  wait_for 5 grep -q ready "$W/relay.log"
+  for name in one two; do wait_for 60 in_client $name ping -n -c 1 -W 1 10.7.0.1; done
+  background reader_two in_client two python3 "$stream" measure 10.7.0.1 cubic $((seconds * 3))
+  in_client one python3 "$stream" measure 203.0.113.2 default $((seconds * 3)) >"$W/figures"
+  wait_for $((seconds * 3 + 5)) grep -q . "$W/reader_two.log"
+  kill -TERM "${pid[relay]}"
+  while kill -0 "${pid[relay]}" 2>/dev/null; do pause; done
+  echo "$kind;share of 50 Mbit/s with kernel CUBIC;$(cat "$W/figures");$(cat "$W/reader_two.log")" | tee -a "$W/results" >&2
+}
+
 : >"$W/results"
 for kind in $kinds; do
   in_kernel sysctl -n net.ipv4.tcp_available_congestion_control | grep -qw "$kind" || modprobe "tcp_$kind" 2>/dev/null || true
   gateway --congestion "$kind"
   for cell in $cells; do
+    if [ "$cell" = share ]; then
+      for run in $(seq "$runs"); do share; done
+      continue
+    fi
     name=name_$cell path=path_$cell
     for run in $(seq "$runs"); do
       : >"$W/figures"

@@ -56,7 +56,8 @@ def table(path):
     ratios = {}
     for (kind, name), pairs in cells.items():
         logs = [math.log(max(ours, 0.01) / max(theirs, 0.01)) for ours, theirs in pairs]
-        ratios.setdefault(kind, []).append(statistics.fmean(logs))
+        if not name.startswith('share'):
+            ratios.setdefault(kind, []).append(statistics.fmean(logs))
         dice = random.Random(1)
         means = sorted(statistics.fmean(dice.choices(logs, k=len(logs))) for _ in range(2000))
         low, high = math.exp(means[50]), math.exp(means[-51])

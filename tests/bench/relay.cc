@@ -1,11 +1,13 @@
 // A bad network between a UDP client and a server, in user space: loss, delay, a bottleneck with a queue, reordering;
 // all from a seed, so that two runs lose the same packets by number.
 //
-//   relay --listen IP:PORT --to IP:PORT [--seed N] [--delay MS] [--loss P] [--reorder P] [--reorder-by MS]
+//   relay --listen IP:PORT[,IP:PORT...] --to IP:PORT[,IP:PORT...] [--seed N] [--delay MS] [--loss P] [--reorder P]
+//   [--reorder-by MS]
 //         [--rate MBIT] [--queue MS] [--up-loss P]
 //
-// The first address that sends to --listen is the client. `delay` is one way, each way; loss, reordering and the
-// bottleneck are towards the client unless the name says otherwise. Prints what passed when it is ended (SIGTERM).
+// The address that last sent to --listen is the client; several pairs share the paths, the bottleneck too. `delay` is
+// one way, each way; loss, reordering and the bottleneck are towards the client unless the name says otherwise. Prints
+// what passed when it is ended (SIGTERM).
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -45,9 +47,20 @@ sockaddr_in address(const std::string &text) {
   return result;
 }
 
+std::vector<sockaddr_in> addresses(const std::string &text) {
+  std::vector<sockaddr_in> result;
+  for (size_t at = 0; at <= text.size();) {
+    size_t comma = std::min(text.find(',', at), text.size());
+    result.push_back(address(text.substr(at, comma - at)));
+    at = comma + 1;
+  }
+  return result;
+}
+
 struct Datagram {
   Time due;
   uint64_t number;
+  size_t pair;
   std::vector<uint8_t> bytes;
 };
 struct Later {
@@ -71,7 +84,7 @@ struct Path {
     return probability > 0 && std::uniform_real_distribution<>(0, 1)(random) < probability;
   }
 
-  void take(const uint8_t *data, size_t size, Time now) {
+  void take(size_t pair, const uint8_t *data, size_t size, Time now) {
     number++;
     // Drawn for every packet, so that a decision does not shift those that follow.
     bool drop = chance(loss), late = chance(reorder);
@@ -93,6 +106,7 @@ struct Path {
     Datagram *datagram = new_datagram();
     datagram->due = leaves + delay + (late ? reorder_by : Nanoseconds{});
     datagram->number = number;
+    datagram->pair = pair;
     datagram->bytes.assign(data, data + size);
     flying.push(datagram);
   }
@@ -105,13 +119,13 @@ struct Path {
   }
 
   // Sends what is due; runs of one size as one call.
-  void send(int socket, const sockaddr_in &to, Time now) {
+  void send(const std::vector<int> &sockets, const std::vector<sockaddr_in> &to, Time now) {
     while (!flying.empty() && flying.top()->due <= now) {
       uint8_t joined[65000];
-      size_t size = flying.top()->bytes.size(), total = 0, count = 0;
+      size_t size = flying.top()->bytes.size(), total = 0, count = 0, pair = flying.top()->pair;
       while (!flying.empty() && flying.top()->due <= now && count < 40 && total + size < sizeof(joined)) {
         Datagram *datagram = flying.top();
-        if (datagram->bytes.size() > size) break;
+        if (datagram->bytes.size() > size || datagram->pair != pair) break;
         bool last = datagram->bytes.size() < size;
         std::memcpy(joined + total, datagram->bytes.data(), datagram->bytes.size());
         total += datagram->bytes.size();
@@ -124,8 +138,8 @@ struct Path {
       bytes += total;
       iovec piece{joined, total};
       msghdr message{};
-      message.msg_name = const_cast<sockaddr_in *>(&to);
-      message.msg_namelen = sizeof(to);
+      message.msg_name = const_cast<sockaddr_in *>(&to[pair]);
+      message.msg_namelen = sizeof(to[pair]);
       message.msg_iov = &piece;
       message.msg_iovlen = 1;
       alignas(cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))] = {};
@@ -139,7 +153,9 @@ struct Path {
         uint16_t segment = static_cast<uint16_t>(size);
         std::memcpy(CMSG_DATA(header), &segment, sizeof(segment));
       }
-      if (sendmsg(socket, &message, 0) < 0 && errno != EAGAIN && errno != ECONNREFUSED) std::perror("relay: send");
+      if (to[pair].sin_port == 0) continue;
+      if (sendmsg(sockets[pair], &message, 0) < 0 && errno != EAGAIN && errno != ECONNREFUSED)
+        std::perror("relay: send");
     }
   }
 };
@@ -191,7 +207,9 @@ int main(int argc, char **argv) {
   auto number = [&](const char *name) { return options.count(name) ? std::atof(options[name].c_str()) : 0.0; };
   auto milliseconds = [&](const char *name) { return Nanoseconds(static_cast<int64_t>(number(name) * 1e6)); };
   if (!options.count("--listen") || !options.count("--to")) return 2;
-  sockaddr_in listen = address(options["--listen"]), server = address(options["--to"]), client{};
+  std::vector<sockaddr_in> listen = addresses(options["--listen"]), servers = addresses(options["--to"]);
+  if (listen.size() != servers.size()) return 2;
+  std::vector<sockaddr_in> clients(listen.size());
   Path down, up;
   uint64_t seed = static_cast<uint64_t>(number("--seed"));
   down.random.seed(seed * 2 + 1);
@@ -204,10 +222,14 @@ int main(int argc, char **argv) {
   down.bytes_per_second = number("--rate") * 1e6 / 8;
   down.queue = milliseconds("--queue");
 
-  int outside = udp_socket(), inside = udp_socket();
-  if (bind(outside, reinterpret_cast<sockaddr *>(&listen), sizeof(listen)) != 0) {
-    std::perror("relay: bind");
-    return 1;
+  std::vector<int> outside, inside;
+  for (const sockaddr_in &here : listen) {
+    outside.push_back(udp_socket());
+    inside.push_back(udp_socket());
+    if (bind(outside.back(), reinterpret_cast<const sockaddr *>(&here), sizeof(here)) != 0) {
+      std::perror("relay: bind");
+      return 1;
+    }
   }
   struct sigaction action {};
   action.sa_handler = [](int) { ended = 1; };
@@ -229,19 +251,26 @@ int main(int argc, char **argv) {
       when.it_value.tv_nsec = nanoseconds % 1'000'000'000;
     }
     timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, nullptr);
-    pollfd ready[3] = {{outside, POLLIN, 0}, {inside, POLLIN, 0}, {timer, POLLIN, 0}};
-    if (poll(ready, 3, -1) < 0) continue;
+    std::vector<pollfd> ready{{timer, POLLIN, 0}};
+    for (size_t pair = 0; pair < listen.size(); pair++) {
+      ready.push_back({outside[pair], POLLIN, 0});
+      ready.push_back({inside[pair], POLLIN, 0});
+    }
+    if (poll(ready.data(), ready.size(), -1) < 0) continue;
     uint64_t expirations;
-    if (ready[2].revents && read(timer, &expirations, sizeof(expirations)) < 0) expirations = 0;
+    if (ready[0].revents && read(timer, &expirations, sizeof(expirations)) < 0) expirations = 0;
     Time now = Clock::now();
-    receive(outside, [&](const sockaddr_in &from, const uint8_t *data, size_t size) {
-      client = from;
-      up.take(data, size, now);
-    });
-    receive(inside, [&](const sockaddr_in &, const uint8_t *data, size_t size) { down.take(data, size, now); });
+    for (size_t pair = 0; pair < listen.size(); pair++) {
+      receive(outside[pair], [&](const sockaddr_in &from, const uint8_t *data, size_t size) {
+        clients[pair] = from;
+        up.take(pair, data, size, now);
+      });
+      receive(inside[pair],
+              [&](const sockaddr_in &, const uint8_t *data, size_t size) { down.take(pair, data, size, now); });
+    }
     now = Clock::now();
-    up.send(inside, server, now);
-    if (client.sin_port) down.send(outside, client, now);
+    up.send(inside, servers, now);
+    down.send(outside, clients, now);
   }
   std::printf("down: %lu packets, %lu lost, %lu overflowed; up: %lu packets, %lu lost\n",
               static_cast<unsigned long>(down.number), static_cast<unsigned long>(down.lost),
