@@ -116,7 +116,7 @@ TunCommand read_tun_command(std::span<const std::string> arguments) {
     if (command.problems.empty()) command.problems.push_back({"", 0, "tun: no configuration; give a wg-quick file"});
     return command;
   }
-  WgQuickFile file = load_wg_quick(first.words[0]);
+  WgQuickFile file = load_wg_quick(first.words[0], WgQuickUse::interface);
   command.problems.insert(command.problems.end(), file.problems.begin(), file.problems.end());
   command.notes = file.notes;
   if (!file.dns.empty() || !file.search_domains.empty()) {
@@ -127,6 +127,8 @@ TunCommand read_tun_command(std::span<const std::string> arguments) {
   options.wireguard.private_key = file.private_key;
   options.wireguard.listen = Endpoint{IpAddress(), file.listen_port.value_or(0)};
   options.wireguard.peers = file.peers;
+  options.mark = file.mark;
+  if (!file.table.empty() && !set_table(file.table, options)) return command;  // cannot be: the reader looked at it
   if (file.mtu) options.wireguard.mtu = *file.mtu;
   for (const InterfaceAddress &own : file.addresses) options.addresses.push_back({own.address, own.length});
   parse(arguments, command);

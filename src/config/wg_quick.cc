@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <map>
 #include <set>
 
@@ -53,7 +54,7 @@ std::optional<std::string> named_in_comment(std::string_view comment) {
 
 class Reader {
  public:
-  Reader(std::string_view text, const std::string &path) : rest_(text) { file_.path = path; }
+  Reader(std::string_view text, const std::string &path, WgQuickUse use) : rest_(text), use_(use) { file_.path = path; }
 
   WgQuickFile read() {
     if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);  // byte order mark of Windows editors
@@ -77,6 +78,7 @@ class Reader {
     Section section;
     bool list;                                     // may be given more than once
     void (Reader::*read)(std::string_view value);  // null: accepted, no effect
+    bool of_interface = false;                     // has an effect on an interface of this machine only
   };
   static const std::array<KeyRow, 17> kKeys;
 
@@ -155,12 +157,13 @@ class Reader {
     const KeyRow *row = find_row(name);
     if (!row) return;
     key_ = row->name;
+    const bool has_effect = row->read && (!row->of_interface || use_ == WgQuickUse::interface);
     if (!row->list) {
       auto [first, fresh] = seen_.try_emplace(row->name, line_);
-      if (!fresh && row->read)
+      if (!fresh && has_effect)
         note(line_, fmt::format("{}: given before in line {}; this one counts", key_, first->second));
     }
-    if (row->read) {
+    if (has_effect) {
       (this->*row->read)(value);
     } else if (std::ranges::find(without_effect_, row->name) == without_effect_.end()) {
       without_effect_.push_back(row->name);
@@ -241,6 +244,26 @@ class Reader {
     file_.mtu = static_cast<uint16_t>(*mtu);
   }
 
+  void read_table(std::string_view value) {
+    if (value != "auto" && value != "off") {
+      if (Result<uint64_t> number = parse_number(value, 1, UINT32_MAX); !number) {
+        return problem_with(value, {0, "neither auto, off nor a table's number"});
+      }
+    }
+    file_.table = value;
+  }
+
+  void read_mark(std::string_view value) {
+    const bool hexadecimal = value.starts_with("0x");
+    const std::string_view digits = value.substr(hexadecimal ? 2 : 0);
+    uint32_t mark = 0;
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), mark, hexadecimal ? 16 : 10);
+    if (value != "off" && (error != std::errc() || end != digits.data() + digits.size())) {
+      return problem_with(value, {0, "neither off nor a number like 51820 or 0xca6c"});
+    }
+    file_.mark = value == "off" ? 0 : mark;
+  }
+
   void read_public_key(std::string_view value) {
     Result<wireguard::PublicKey> key = parse_public_key(value, "PublicKey");
     if (!key) {
@@ -308,7 +331,8 @@ class Reader {
     }
     if (!without_effect_.empty()) {
       note(without_effect_line_,
-           fmt::format("{}: no effect here (no interface is made on this machine)", fmt::join(without_effect_, ", ")));
+           fmt::format("{}: no effect here ({})", fmt::join(without_effect_, ", "),
+                       use_ == WgQuickUse::gateway ? "no interface is made on this machine" : "wg-quick does that"));
     }
     std::ranges::stable_sort(file_.problems, {}, &Problem::line);
     std::ranges::stable_sort(file_.notes, {}, &Problem::line);
@@ -320,6 +344,7 @@ class Reader {
   };
 
   std::string_view rest_;
+  const WgQuickUse use_;
   WgQuickFile file_;
   int line_ = 0;
   Section section_ = Section::none;
@@ -344,13 +369,13 @@ const std::array<Reader::KeyRow, 17> Reader::kKeys{{
     {"Address", Section::interface, true, &Reader::read_addresses},
     {"DNS", Section::interface, true, &Reader::read_dns},
     {"MTU", Section::interface, false, &Reader::read_mtu},
-    {"Table", Section::interface, false, nullptr},
+    {"Table", Section::interface, false, &Reader::read_table, true},
     {"PreUp", Section::interface, true, nullptr},
     {"PostUp", Section::interface, true, nullptr},
     {"PreDown", Section::interface, true, nullptr},
     {"PostDown", Section::interface, true, nullptr},
     {"SaveConfig", Section::interface, false, nullptr},
-    {"FwMark", Section::interface, false, nullptr},
+    {"FwMark", Section::interface, false, &Reader::read_mark, true},
     {"PublicKey", Section::peer, false, &Reader::read_public_key},
     {"PresharedKey", Section::peer, false, &Reader::read_preshared_key},
     {"AllowedIPs", Section::peer, true, &Reader::read_allowed_ips},
@@ -372,8 +397,8 @@ std::string name_in_comment(std::string_view line) {
   return clean_name(line);
 }
 
-WgQuickFile read_wg_quick(std::string_view text, const std::string &path) {
-  return Reader(text, path).read();
+WgQuickFile read_wg_quick(std::string_view text, const std::string &path, WgQuickUse use) {
+  return Reader(text, path, use).read();
 }
 
 Result<std::string> read_whole_file(const std::string &path) {
@@ -403,7 +428,7 @@ std::optional<std::string> readable_by_all(const std::string &path) {
                      path);
 }
 
-WgQuickFile load_wg_quick(const std::string &path) {
+WgQuickFile load_wg_quick(const std::string &path, WgQuickUse use) {
   Result<std::string> text = read_whole_file(path);
   if (!text) {
     WgQuickFile file;
@@ -411,7 +436,7 @@ WgQuickFile load_wg_quick(const std::string &path) {
     file.problems.push_back({path, 0, text.error().text});
     return file;
   }
-  WgQuickFile file = read_wg_quick(*text, path);
+  WgQuickFile file = read_wg_quick(*text, path, use);
   wipe({reinterpret_cast<uint8_t *>(text->data()), text->size()});
   if (std::optional<std::string> open_to_all = readable_by_all(path)) {
     file.notes.insert(file.notes.begin(), {path, 0, *open_to_all});

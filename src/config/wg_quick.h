@@ -28,6 +28,9 @@ struct InterfaceAddress {
   IpPrefix network() const { return IpPrefix(address, length); }
 };
 
+// Whom the file is for. A gateway makes no interface, so what is about routes and marks has no effect there.
+enum class WgQuickUse { gateway, interface };
+
 struct WgQuickFile {
   std::string path;
   wireguard::Key private_key;
@@ -37,15 +40,17 @@ struct WgQuickFile {
   std::vector<std::string> search_domains;  // entries of DNS that are no addresses
   std::optional<uint16_t> mtu;
   std::vector<WireGuardPeerOptions> peers;
+  std::string table;             // of an interface: "auto", "off", a number; empty: not said
+  std::optional<uint32_t> mark;  // of an interface: FwMark; 0: off
 
   Problems problems;  // any: the file must not be used
   Problems notes;     // worth a word: keys without effect, permissions
 };
 
 // `path` is only for messages. Any bytes may be given.
-WgQuickFile read_wg_quick(std::string_view text, const std::string &path);
+WgQuickFile read_wg_quick(std::string_view text, const std::string &path, WgQuickUse use = WgQuickUse::gateway);
 // Reads the file; that it cannot be read is a problem, that everybody may read it a note.
-WgQuickFile load_wg_quick(const std::string &path);
+WgQuickFile load_wg_quick(const std::string &path, WgQuickUse use = WgQuickUse::gateway);
 
 // Puts what the file says into the options of a gateway: keys, port, peers, own addresses, MTU, and the file's name.
 void apply_wg_quick(const WgQuickFile &file, GatewayOptions &options);

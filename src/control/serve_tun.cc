@@ -130,7 +130,7 @@ int serve_tun(const ServeTunOptions &options) {
         InterfaceSetup::apply(interface.name(), tun, routes_to(tun.wireguard.peers));
     if (!done) return failed(done.error());
     setup = std::move(*done);
-    if (!mark) mark = setup->mark();
+    if (setup->mark()) mark = setup->mark();
   }
   if (mark) {
     if (Result<void> marked = link.change(nullptr, std::nullopt, *mark); !marked) return failed(marked.error());

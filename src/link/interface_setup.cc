@@ -184,7 +184,7 @@ Result<void> InterfaceSetup::run(const std::string &name, const TunOptions &opti
     if (options.table == TunOptions::Table::numbered) {
       table = options.table_number;
     } else if (prefix.length == 0) {
-      if (Result<void> done = add_rules(v4); !done) return done;
+      if (Result<void> done = add_rules(v4, options.mark); !done) return done;
       table = *mark_;
     }
     Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
@@ -205,8 +205,9 @@ Result<void> InterfaceSetup::run(const std::string &name, const TunOptions &opti
   return {};
 }
 
-Result<void> InterfaceSetup::add_rules(bool v4) {
+Result<void> InterfaceSetup::add_rules(bool v4, std::optional<uint32_t> wanted) {
   if (rules_[v4]) return {};
+  if (!mark_ && wanted.value_or(0)) mark_ = wanted;  // the table has the mark's number
   if (!mark_) {
     uint32_t table = kFirstTable;
     while (!netlink_->table_is_empty(table)) {

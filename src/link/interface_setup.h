@@ -19,7 +19,8 @@ namespace slipgate {
 class InterfaceSetup {
  public:
   // `routes`: the peers' AllowedIPs. A default route among them is put into a table of its own that every packet but
-  // those of the interface's own socket looks into, as wg-quick(8) does: mark() is what that socket must carry.
+  // those of the interface's own socket looks into, as wg-quick(8) does: mark() is what that socket must carry,
+  // options.mark when that is given.
   static Result<std::unique_ptr<InterfaceSetup>> apply(const std::string &name, const TunOptions &options,
                                                        const std::vector<IpPrefix> &routes);
   ~InterfaceSetup();
@@ -33,7 +34,7 @@ class InterfaceSetup {
 
   InterfaceSetup();
   Result<void> run(const std::string &name, const TunOptions &options, const std::vector<IpPrefix> &routes);
-  Result<void> add_rules(bool v4);
+  Result<void> add_rules(bool v4, std::optional<uint32_t> wanted);
 
   std::unique_ptr<Netlink> netlink_;
   std::optional<uint32_t> mark_;

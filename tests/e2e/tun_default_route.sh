@@ -22,6 +22,7 @@ Endpoint = 198.51.100.1:51820
 CONF
 rules_before=$(in_wan ip rule; in_wan ip -6 rule)
 start_tun() {
+  rm -f "$W/tun-ready"
   mkfifo "$W/tun-ready"
   exec {tun_ready}<>"$W/tun-ready"
   background tun ip netns exec "$T-wan" "$PROGRAM" tun "$W/one.conf" --interface tun1 --ready-fd "$tun_ready"
@@ -48,3 +49,9 @@ kill -TERM "${pid[tun]}"
 gone() { ! in_wan ip link show tun1; }
 wait_for 5 gone
 [ "$rules_before" = "$(in_wan ip rule; in_wan ip -6 rule)" ] || fail "rules are left behind: $(in_wan ip rule)"
+
+# A mark that is named is the table's number, too.
+sed -i 's/^MTU.*/FwMark = 0x4d2/' "$W/one.conf"
+start_tun
+expect "203.0.113.2 dev tun1 table 1234 src 10.7.0.2" in_wan ip route get 203.0.113.2
+wait_for 5 in_wan ping -n -c 1 -W 1 203.0.113.2
