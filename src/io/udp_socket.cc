@@ -128,8 +128,11 @@ Result<void> UdpSocket::bind(const UdpSocketOptions &options) {
   if (options.reuse_port && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return Error::from_errno(errno, what);
   // Encrypted packets may be cut by routers rather than vanish: the inner MTU is what the configuration says.
   set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
-  set_option(fd, SOL_SOCKET, SO_RCVBUF, options.kernel_buffer);
-  set_option(fd, SOL_SOCKET, SO_SNDBUF, options.kernel_buffer);
+  // Beyond net.core.rmem_max, often 208 kB, for who may (CAP_NET_ADMIN); else what that allows.
+  if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, options.kernel_buffer))
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, options.kernel_buffer);
+  if (!set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, options.kernel_buffer))
+    set_option(fd, SOL_SOCKET, SO_SNDBUF, options.kernel_buffer);
   set_option(fd, SOL_UDP, UDP_GRO, 1);
   // An old kernel would not refuse the control message but send one huge datagram: ask for the option first.
   int segment = 0;
