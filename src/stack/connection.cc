@@ -505,7 +505,14 @@ bool Connection::act_on_time(Time now) {
   bool due = sender_ && sender_->deadline() <= now;
   if (!tick && !persist && !due) {
     // Armed for what has happened meanwhile.
-    if (sender_ && sender_->idle()) sender_->release_memory();
+    if (sender_ && sender_->idle() && persist_at_ == kNever) {
+      if (sender_->delivered() < kForgotten) {
+        handshake_ = sender_->round_trip().smoothed();
+        sender_.reset();
+      } else {
+        sender_->release_memory();
+      }
+    }
     arm_timer(now);
     return true;
   }

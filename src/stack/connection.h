@@ -91,6 +91,8 @@ class Connection final : public TcpEntry, public TimerTarget {
   // acknowledgment frees buffers.
   static constexpr uint32_t kLargeSegment = 32 * 1024;
   static constexpr uint32_t kOpenWindow = 1u << 30;  // lwIP's congestion window
+  // What a sender learned from less than this is not kept while nothing is sent: an idle connection is small.
+  static constexpr uint64_t kForgotten = 64 * 1024;
   static constexpr Duration kMostPersist = seconds(60);
   static constexpr uint8_t kMostPersists = 12;  // unanswered in a row
 

@@ -86,7 +86,7 @@ Cubic::Cubic(uint32_t mss, Duration round_trip)
     : mss_(mss), window_(kInitialSegments), threshold_(1e9), smoothed_(round_trip) {}
 
 uint32_t Cubic::window() const {
-  if (recovering_) return recovery_window_;
+  if (recovering_) return std::max(recovery_window_, mss_);
   return static_cast<uint32_t>(std::min(window_ * mss_, 1e9));
 }
 

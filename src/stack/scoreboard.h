@@ -33,7 +33,7 @@ struct SentRun {
 class Scoreboard {
  public:
   // Runs held; what a peer reports beyond is not believed.
-  static constexpr size_t kMostRuns = 8192;
+  static constexpr size_t kMostRuns = 4096;
 
   explicit Scoreboard(uint32_t mss) : mss_(mss) {}
 

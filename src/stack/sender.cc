@@ -50,6 +50,7 @@ void Sender::acknowledged(uint32_t accepted, uint32_t acknowledgment, std::span<
     sampled_ = advanced_ = duplicate_seen_ = false;
   }
   acknowledgments_++;
+  if (!sack_) reported = {};  // not agreed on
   auto visit = [&](const SentRun &run) { delivered_run(run, now); };
   if (sequence_before(acknowledged_, accepted)) {
     board_.acknowledge(accepted, visit);

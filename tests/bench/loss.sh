@@ -2,14 +2,15 @@
 # What the gateway's TCP gets through a bad network, beside the kernel's through the same: paired runs with seeded loss
 # (relay.cc), one stream towards the client for a few seconds, and their ratio.
 #
-#   loss.sh [--runs N] [--seconds S] [--congestion "cubic bbr"] [--cells "1 2 5 share"]
+#   loss.sh [--runs N] [--seconds S] [--congestion "cubic bbr"] [--cells "1 2 5 into share"]
 #
+# `into`: the kernel's CUBIC sends from the client, into slipgate and into a kernel, at 50 ms with 0.1 % loss.
 # `share`: both at once through one bottleneck, the kernel's with CUBIC; 50 % is fair.
 #
 #   one: wireguard-go ──── relay ──── slipgate ──────────────── loss_stream.py on 203.0.113.2
 #   two: wireguard-go ──── relay ──── wireguard-go, with loss_stream.py on its own address
 set -eu
-runs=3 seconds=6 kinds="cubic bbr" cells="1 2 3 4 5 share"
+runs=3 seconds=6 kinds="cubic bbr" cells="1 2 3 4 5 into share"
 while [ $# -gt 1 ]; do
   case $1 in
     --runs) runs=$2 ;;
@@ -58,6 +59,11 @@ through_relay() { # port, to, relay's options, then a command
   kill -TERM "${pid[relay]}" || { cat "$W/relay.log"; fail "the relay ended"; }
   while kill -0 "${pid[relay]}" 2>/dev/null; do pause; done
 }
+name_into="into the gateway, 50 ms, 0.1 % loss" path_into="--delay 25 --up-loss 0.001"
+send() { # client, address, whatever
+  wait_for 60 in_client "$1" ping -n -c 1 -W 1 10.7.0.1
+  in_client "$1" python3 "$stream" send "$2" cubic "$seconds" >>"$W/figures"
+}
 measure() { # client, address, congestion
   wait_for 60 in_client "$1" ping -n -c 1 -W 1 10.7.0.1
   in_client "$1" python3 "$stream" measure "$2" "$3" "$seconds" >>"$W/figures"
@@ -85,11 +91,12 @@ for kind in $kinds; do
       for run in $(seq "$runs"); do share; done
       continue
     fi
-    name=name_$cell path=path_$cell
+    name=name_$cell path=path_$cell act=measure
+    [ "$cell" != into ] || act=send
     for run in $(seq "$runs"); do
       : >"$W/figures"
-      through_relay 7001 198.51.100.1:51820 "${!path} --seed $run" measure one 203.0.113.2 default
-      through_relay 7002 192.0.2.2:51820 "${!path} --seed $run" measure two 10.7.0.1 "$kind"
+      through_relay 7001 198.51.100.1:51820 "${!path} --seed $run" $act one 203.0.113.2 default
+      through_relay 7002 192.0.2.2:51820 "${!path} --seed $run" $act two 10.7.0.1 "$kind"
       echo "$kind;${!name};$(paste -sd ';' "$W/figures")" | tee -a "$W/results" >&2
     done
   done

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """For loss.sh: a source that sends for as long as somebody reads, who reads and measures, and the table of the figures.
 
-    loss_stream.py serve | measure HOST CONGESTION SECONDS | table FILE
+    loss_stream.py serve | measure HOST CONGESTION SECONDS | send HOST CONGESTION SECONDS | table FILE
 """
 import math
 import random
@@ -16,7 +16,13 @@ PORT = 7100
 
 def send(connection):
     with connection:
-        kind = connection.makefile('rb').readline().strip()
+        kind = b''
+        while not kind.endswith(b'\n'):
+            kind += connection.recv(1)
+        kind = kind.strip()
+        if kind == b'sink':
+            sink(connection)
+            return
         if kind != b'default':
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, kind)
         block = bytes(256 * 1024)
@@ -25,6 +31,14 @@ def send(connection):
                 connection.sendall(block)
         except OSError:
             pass
+
+
+def sink(connection):
+    buffer = bytearray(1 << 20)
+    total, start = 0, time.monotonic()
+    while count := connection.recv_into(buffer):
+        total += count
+    connection.sendall(f'{total * 8 / (time.monotonic() - start) / 1e6:.2f}\n'.encode())
 
 
 def serve():
@@ -47,6 +61,18 @@ def measure(host, kind, seconds):
     print(f'{total * 8 / max(passed, seconds) / 1e6:.2f}')
 
 
+def send_up(host, kind, seconds):
+    connection = socket.create_connection((host, PORT), timeout=30)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, kind.encode())
+    connection.sendall(b'sink\n')
+    block, until = bytes(64 * 1024), time.monotonic() + seconds
+    while time.monotonic() < until:
+        connection.sendall(block)
+    connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(60)
+    print(connection.makefile().readline().strip())
+
+
 def table(path):
     cells = {}
     for line in open(path, encoding='ascii'):
@@ -56,7 +82,7 @@ def table(path):
     ratios = {}
     for (kind, name), pairs in cells.items():
         logs = [math.log(max(ours, 0.01) / max(theirs, 0.01)) for ours, theirs in pairs]
-        if not name.startswith('share'):
+        if not name.startswith(('share', 'into')):
             ratios.setdefault(kind, []).append(statistics.fmean(logs))
         dice = random.Random(1)
         means = sorted(statistics.fmean(dice.choices(logs, k=len(logs))) for _ in range(2000))
@@ -72,5 +98,7 @@ if __name__ == '__main__':
         serve()
     elif sys.argv[1] == 'measure':
         measure(sys.argv[2], sys.argv[3], float(sys.argv[4]))
+    elif sys.argv[1] == 'send':
+        send_up(sys.argv[2], sys.argv[3], float(sys.argv[4]))
     else:
         table(sys.argv[2])

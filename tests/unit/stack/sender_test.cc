@@ -378,3 +378,63 @@ TEST_CASE("a scoreboard says what a naive one says") {
     }
   }
 }
+
+TEST_CASE("whatever a peer reports, the sender keeps within what it sent, and goes on") {
+  std::mt19937 random(11);
+  for (int round = 0; round < 200; round++) {
+    Congestion kind = round % 2 ? Congestion::cubic : Congestion::bbr;
+    Line line(kind, round % 3 != 0, milliseconds(1 + random() % 100));
+    for (int step = 0; step < 300; step++) {
+      uint32_t una = line.accepted;
+      switch (random() % 6) {
+        case 0:
+        case 1:
+          if (uint32_t packets = std::min(line.sender->room(line.now) / kMss, 40u)) line.send(packets);
+          break;
+        case 2: {
+          std::vector<SackBlock> blocks;
+          for (uint32_t i = random() % 5; i > 0; i--) {
+            uint32_t left = una + random() % 60'000 - 5'000;
+            blocks.push_back({left, left + random() % 30'000 - 3'000});
+          }
+          uint32_t up_to = una + (line.end > una ? random() % (line.end - una + 1) : 0);
+          line.acknowledge(random() % 2 ? una : up_to, blocks, random() % 2);
+          break;
+        }
+        case 3:
+          for (int i = 0; i < 5; i++) line.acknowledge(una, {}, true);
+          break;
+        case 4:
+          for (uint32_t from : line.resends()) {
+            REQUIRE_FALSE(sequence_before(from, una));
+            REQUIRE(sequence_before(from, line.end));
+          }
+          break;
+        case 5:
+          line.now += milliseconds(random() % 300);
+          if (line.sender->expired(line.now) == Sender::Due::probe) {
+            Sender::Range last = line.sender->last_packet(line.now);
+            REQUIRE(last.to == line.end);
+            line.sender->probed(true, line.now);
+          } else if (line.sender->expired(line.now) == Sender::Due::timeout && !line.sender->timed_out(line.now)) {
+            step = 300;  // the connection would be over
+          }
+          line.sender->update(line.now);
+          break;
+      }
+      REQUIRE(line.sender->outstanding() == line.end - line.accepted);
+      REQUIRE(line.sender->in_flight() <= line.sender->outstanding());
+      REQUIRE(line.sender->window() >= kMss);
+      REQUIRE(line.sender->window() <= 1'000'000'000);
+      if (!line.sender->idle()) REQUIRE(line.sender->deadline() != kNever);
+    }
+    // An honest peer from here on: everything arrives.
+    for (int i = 0; i < 200 && !line.sender->idle(); i++) {
+      line.now = std::max(line.now, std::min(line.sender->deadline(), line.now + seconds(60)));
+      if (line.sender->expired(line.now) == Sender::Due::timeout && !line.sender->timed_out(line.now)) break;
+      line.resends();
+      line.acknowledge(line.end);
+    }
+    CHECK(line.sender->idle());
+  }
+}
