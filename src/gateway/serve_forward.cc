@@ -302,7 +302,7 @@ Task<> ForwardService::serve_connection(size_t index, Fd descriptor, Endpoint lo
     co_return;
   }
   context_.counters().tcp_flows_opened++;
-  co_await tcp_.carry(std::move(flow), std::move(inside), std::move(outside));
+  tcp_.carry(std::move(flow), std::move(inside), std::move(outside));
 }
 
 }  // namespace slipgate

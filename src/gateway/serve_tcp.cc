@@ -7,6 +7,24 @@
 
 namespace slipgate {
 
+namespace {
+
+// A flow whose two streams are joined.
+class Carried final : public RelayEnd {
+ public:
+  Carried(Context &context, FlowHandle flow) : context_(context), flow_(std::move(flow)) {}
+  void on_relay_end(const RelayResult &result) override {
+    if (result.idle) context_.counters().drop(DropReason::idle_timeout);
+    log::debug("{}: closed, {} bytes up, {} down", flow_->key.to_string(), result.bytes_up, result.bytes_down);
+  }
+
+ private:
+  Context &context_;
+  FlowHandle flow_;
+};
+
+}  // namespace
+
 void TcpService::serve(StreamRequestPtr request) {
   std::shared_ptr<TaskCancel> cancel = TaskCancel::make();
   request->on_cancel([weak = std::weak_ptr(cancel), this] {
@@ -52,17 +70,15 @@ Task<> TcpService::serve_request(StreamRequestPtr request) {
   request.reset();
   context_.counters().tcp_flows_opened++;
   log::debug("{}: open", key.to_string());
-  co_await carry(std::move(flow), std::move(inside), std::move(*outside));
+  carry(std::move(flow), std::move(inside), std::move(*outside));
 }
 
-Task<> TcpService::carry(FlowHandle flow, StreamPtr inside, StreamPtr outside) {
+void TcpService::carry(FlowHandle flow, StreamPtr inside, StreamPtr outside) {
   context_.flows.set_state(*flow, FlowState::established);
   // The relay watches for idleness; the table's timer would only ask again.
   context_.flows.set_idle_timeout(*flow, hours(24 * 365));
-  RelayResult result =
-      co_await relay(context_.loop, std::move(inside), std::move(outside), context_.limits.tcp_idle_timeout);
-  if (result.idle) context_.counters().drop(DropReason::idle_timeout);
-  log::debug("{}: closed, {} bytes up, {} down", flow->key.to_string(), result.bytes_up, result.bytes_down);
+  relay(context_.loop, std::move(inside), std::move(outside), context_.limits.tcp_idle_timeout,
+        std::make_unique<Carried>(context_, std::move(flow)));
 }
 
 }  // namespace slipgate

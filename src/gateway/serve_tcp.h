@@ -1,4 +1,5 @@
-// The life of TCP connections opened from inside: one coroutine each, from the held SYN to the last byte.
+// The life of TCP connections opened from inside: a coroutine each from the held SYN until both sides stand, then a
+// relay.
 //
 // Lives on one shard. Also serves streams that come ready-made (forwards): whatever joins two streams under one flow.
 #pragma once
@@ -16,7 +17,7 @@ class TcpService final : public FlowOwner {
 
   void serve(StreamRequestPtr request);
   // Joins two streams that stand under an admitted flow, until both have ended.
-  Task<> carry(FlowHandle flow, StreamPtr inside, StreamPtr outside);
+  void carry(FlowHandle flow, StreamPtr inside, StreamPtr outside);
 
   // The relay has its own idle timer.
   void on_idle(Flow &) override {}

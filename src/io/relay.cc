@@ -1,10 +1,6 @@
 #include "io/relay.h"
 
 #include <algorithm>
-#include <asio/associated_cancellation_slot.hpp>
-#include <asio/async_result.hpp>
-#include <asio/post.hpp>
-#include <asio/use_awaitable.hpp>
 #include <cerrno>
 #include <utility>
 
@@ -14,22 +10,20 @@ namespace slipgate {
 // a batch of packets becomes one large write, and no stream is called from within another. There each direction moves
 // until one side has no more or takes no more, or has had its share of the turn.
 //
-// An idle relay is this object and the frame of its suspended coroutine; it holds no buffer (what was peeked and not
-// taken stays in its stream).
+// An idle relay is this object; it holds no buffer (what was peeked and not taken stays in its stream).
 
 namespace {
-
-constexpr asio::use_awaitable_t<asio::io_context::executor_type> kAwait;
 
 constexpr size_t kChunk =
     60 * 1024;  // per system call: what 44 segments of 1,380 bytes are (datapath: 32 kB and more pay)
 constexpr size_t kShare = 16 * kChunk;  // of one direction in one turn, then others have theirs
 
-class Relay : public Parked, TurnEnd, TimerTarget {
+class Relay final : public Parked, TurnEnd, TimerTarget {
  public:
-  Relay(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle)
+  Relay(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle, std::unique_ptr<RelayEnd> end)
       : Parked(loop),
         loop_(loop),
+        end_(std::move(end)),
         idle_(idle),
         last_(loop.now()),
         timer_(*this),
@@ -43,18 +37,6 @@ class Relay : public Parked, TurnEnd, TimerTarget {
     loop_.timers().arm(timer_, last_ + idle_);
     loop_.at_turn_end(*this, 0);
   }
-
-  void cancel() {
-    cancelled_ = true;
-    up_.error = down_.error = ECANCELED;
-    abort();
-  }
-
- protected:
-  virtual void complete(const RelayResult &result) = 0;  // and destroys itself
-
-  Loop &loop_;
-  bool cancelled_ = false;
 
  private:
   // One direction, named after the stream that it reads; also that stream's watcher.
@@ -149,13 +131,16 @@ class Relay : public Parked, TurnEnd, TimerTarget {
                        .inside_error = up_.error,
                        .outside_error = down_.error,
                        .idle = idle};
-    // Streams go first: the coroutine runs later, and they were not finished when the relay was idle (they abort
-    // themselves).
+    // They were not finished when the relay was idle: they abort themselves.
     up_.from.reset();
     down_.from.reset();
-    complete(result);
+    std::unique_ptr<RelayEnd> end = std::move(end_);
+    delete this;
+    end->on_relay_end(result);
   }
 
+  Loop &loop_;
+  std::unique_ptr<RelayEnd> end_;
   const Duration idle_;
   Time last_;  // a byte moved
   Timer timer_;
@@ -163,45 +148,11 @@ class Relay : public Parked, TurnEnd, TimerTarget {
   Direction down_;
 };
 
-template <typename Handler>
-class HandlerRelay final : public Relay {
- public:
-  HandlerRelay(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle, Handler handler)
-      : Relay(loop, std::move(inside), std::move(outside), idle), handler_(std::move(handler)) {}
-
-  Handler &handler() { return handler_; }
-
- private:
-  void complete(const RelayResult &result) override {
-    // A cancellation that comes between now and the coroutine's waking must not find us; one that brought us here is
-    // still running in the slot, which is emptied later.
-    if (!cancelled_) asio::get_associated_cancellation_slot(handler_).clear();
-    asio::post(loop_.context(), [handler = std::move(handler_), result]() mutable {
-      asio::get_associated_cancellation_slot(handler).clear();
-      std::move(handler)(result);
-    });
-    delete this;
-  }
-
-  Handler handler_;
-};
-
 }  // namespace
 
-Task<RelayResult> relay(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle) {
-  return asio::async_initiate<decltype(kAwait), void(RelayResult)>(
-      [&loop, idle](auto handler, StreamPtr one, StreamPtr two) {
-        using Handler = decltype(handler);
-        auto *relay = new HandlerRelay<Handler>(loop, std::move(one), std::move(two), idle, std::move(handler));
-        auto slot = asio::get_associated_cancellation_slot(relay->handler());
-        if (slot.is_connected()) {
-          slot.assign([relay, done = false](asio::cancellation_type) mutable {
-            if (!std::exchange(done, true)) relay->cancel();
-          });
-        }
-        relay->start();
-      },
-      kAwait, std::move(inside), std::move(outside));
+void relay(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle, std::unique_ptr<RelayEnd> end) {
+  // Parked on the loop, which owns it until it ends itself.
+  (new Relay(loop, std::move(inside), std::move(outside), idle, std::move(end)))->start();
 }
 
 }  // namespace slipgate

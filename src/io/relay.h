@@ -2,6 +2,8 @@
 // through, an RST on one side becomes an RST on the other.
 #pragma once
 
+#include <memory>
+
 #include "io/loop.h"
 #include "io/stream.h"
 
@@ -15,8 +17,17 @@ struct RelayResult {
   bool idle = false;  // ended by the idle timeout
 };
 
+// Who is told of the end, and keeps what lives as long as the relay (its flow).
+class RelayEnd {
+ public:
+  // Destroyed without this call when the loop abandons the relay.
+  virtual ~RelayEnd() = default;
+  // Once, at the end of a turn; the streams have gone.
+  virtual void on_relay_end(const RelayResult &result) = 0;
+};
+
 // Ends when both directions ended, when either side failed, or after `idle` without a byte. 32-60 kB per system call.
-// Cancelling the task aborts both streams.
-Task<RelayResult> relay(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle);
+// No coroutine waits for it: an idle relay is one object.
+void relay(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle, std::unique_ptr<RelayEnd> end);
 
 }  // namespace slipgate

@@ -256,10 +256,8 @@ TEST_CASE("host stream: 20 MB through a relay of two sockets arrive whole") {
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, inside) == 0);
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, outside) == 0);
   std::optional<RelayResult> result;
-  test::spawn(loop,
-              relay(loop, std::move(*make_host_stream(loop, Fd(inside[0]))),
-                    std::move(*make_host_stream(loop, Fd(outside[0]))), minutes(1)),
-              &result);
+  test::relay_to(loop, std::move(*make_host_stream(loop, Fd(inside[0]))),
+                 std::move(*make_host_stream(loop, Fd(outside[0]))), minutes(1), &result);
   Result<StreamPtr> from = make_host_stream(loop, Fd(inside[1]));
   Result<StreamPtr> to = make_host_stream(loop, Fd(outside[1]));
   Reader sink(**to);

@@ -2,8 +2,6 @@
 
 #include <malloc.h>
 
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/cancellation_signal.hpp>
 #include <cerrno>
 
 #include "io/stream_pair.h"
@@ -51,12 +49,10 @@ struct Joined {
     auto [c, d] = make_stream_pair(loop, capacity);
     client = std::move(a);
     server = std::move(d);
-    asio::co_spawn(loop.context(), test::keep_result(relay(loop, std::move(b), std::move(c), idle), &result),
-                   asio::bind_cancellation_slot(signal.slot(), asio::detached));
+    test::relay_to(loop, std::move(b), std::move(c), idle, &result);
   }
 
   Loop loop;
-  asio::cancellation_signal signal;
   StreamPtr client, server;
   std::optional<RelayResult> result;
 };
@@ -161,18 +157,6 @@ TEST_CASE("relay: ends after the idle time, which every byte renews") {
   CHECK(server.error == ECONNRESET);
 }
 
-TEST_CASE("relay: cancelling it aborts both streams") {
-  Joined joined;
-  Reader client(*joined.client, true), server(*joined.server, true);
-  test::run_ready(joined.loop);
-  joined.signal.emit(asio::cancellation_type::terminal);
-  joined.signal.emit(asio::cancellation_type::terminal);
-  REQUIRE(test::run_until(joined.loop, [&] { return joined.result.has_value(); }));
-  test::run_ready(joined.loop);
-  CHECK(client.error == ECONNRESET);
-  CHECK(server.error == ECONNRESET);
-}
-
 TEST_CASE("relay: an idle one takes little memory") {
   struct Idle final : Stream {
     Peeked peek(size_t) override { return {}; }
@@ -194,13 +178,12 @@ TEST_CASE("relay: an idle one takes little memory") {
     streams.pop_back();
     StreamPtr two = std::move(streams.back());
     streams.pop_back();
-    // The frame of keep_result() is the caller's own and is counted, too.
-    test::spawn(loop, relay(loop, std::move(one), std::move(two), minutes(1)), &result);
+    test::relay_to(loop, std::move(one), std::move(two), minutes(1), &result);
   }
   test::run_ready(loop);
   size_t each = (::mallinfo2().uordblks - before) / kRelays;
   INFO("bytes per idle relay: " << each);  // 0 under AddressSanitizer, whose heap is another
-  CHECK(each < 1300);
+  CHECK(each < 400);
 }
 
 TEST_CASE("relay: many idle ones go with their loop") {
@@ -212,7 +195,7 @@ TEST_CASE("relay: many idle ones go with their loop") {
     auto [c, d] = make_stream_pair(*loop);
     ends.push_back(std::move(a));
     ends.push_back(std::move(d));
-    test::spawn(*loop, relay(*loop, std::move(b), std::move(c), minutes(1)), &result);
+    test::relay_to(*loop, std::move(b), std::move(c), minutes(1), &result);
   }
   test::run_ready(*loop);
   ends.clear();

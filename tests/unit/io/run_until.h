@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "io/loop.h"
+#include "io/relay.h"
 
 namespace slipgate::test {
 
@@ -33,6 +34,17 @@ Task<> keep_result(Task<T> task, std::optional<T> *result) {
 template <typename T>
 void spawn(Loop &loop, Task<T> task, std::optional<T> *result) {
   asio::co_spawn(loop.context(), keep_result(std::move(task), result), asio::detached);
+}
+
+// A relay whose result is kept.
+inline void relay_to(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle,
+                     std::optional<RelayResult> *result) {
+  struct Keep final : RelayEnd {
+    explicit Keep(std::optional<RelayResult> *to) : kept(to) {}
+    void on_relay_end(const RelayResult &ended) override { *kept = ended; }
+    std::optional<RelayResult> *kept;
+  };
+  relay(loop, std::move(inside), std::move(outside), idle, std::make_unique<Keep>(result));
 }
 
 }  // namespace slipgate::test
