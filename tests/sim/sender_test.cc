@@ -25,7 +25,7 @@ double goodput(const WireOptions &down, Congestion congestion, Duration time, ui
 
 }  // namespace
 
-TEST_CASE("goodput over paths that lose, delay and reorder") {
+TEST_CASE("goodput over paths that lose, delay and reorder [sack-recovery]") {
   struct Row {
     const char *name;
     WireOptions wire;
