@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/time.h"
 #include "config/wg_quick.h"
@@ -29,6 +30,8 @@ constexpr size_t kMostClients = 16;           // the one that was silent the lon
 constexpr int kMostNames = 99;                // NAME-2 ... NAME-99
 constexpr seconds kPatience{10};              // a client's, with a gateway that does not answer
 constexpr int kBacklog = 16;
+constexpr int kLockAttempts = 50;  // a second in all
+constexpr milliseconds kLockPause{20};
 
 Result<sockaddr_un> address_of(const std::string &path) {
   sockaddr_un address{};
@@ -71,8 +74,14 @@ Result<ControlListener> ControlListener::open(const std::string &path) {
   mkdir(folder.c_str(), 0700);  // there already, or the next line says why not
   Fd lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock) return fail(errno);
-  // Two gateways that start at once must not both find the same file stale.
-  while (flock(lock.get(), LOCK_EX) != 0 && errno == EINTR) {
+  // Two gateways that start at once must not both find the same file stale. Who may read the folder may hold the lock:
+  // it is not waited for without end.
+  for (int attempt = 0; flock(lock.get(), LOCK_EX | LOCK_NB) != 0; attempt++) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return fail(errno);
+    if (attempt == kLockAttempts) {
+      return Error{EWOULDBLOCK, fmt::format("control socket {}: another process keeps its folder locked", path)};
+    }
+    std::this_thread::sleep_for(kLockPause);
   }
 
   Fd listener = stream_socket(SOCK_NONBLOCK);

@@ -22,6 +22,9 @@ namespace {
 
 // Names of endpoints that do not resolve are asked again this often.
 constexpr Duration kResolveRetry = seconds(10);
+// How long their first answers are waited for before routes are set: a default route leads questions, too, into the
+// tunnel that has no endpoint yet.
+constexpr Duration kResolveFirst = seconds(5);
 
 // The peers whose endpoint is a name.
 class EndpointNames {
@@ -29,8 +32,12 @@ class EndpointNames {
   EndpointNames(Loop &loop, WireGuardLink &link, std::vector<WireGuardPeerOptions> peers)
       : loop_(loop), link_(link), dns_(loop, counters_, {}), resolver_(loop, dns_), peers_(std::move(peers)) {
     std::erase_if(peers_, [](const WireGuardPeerOptions &peer) { return peer.endpoint_name.empty(); });
-    if (!peers_.empty()) spawn(loop_, resolve(alive_));
+    asked_ = peers_.empty();
+    if (!asked_) spawn(loop_, resolve(alive_));
   }
+
+  // Every name was asked once.
+  bool asked() const { return asked_; }
 
  private:
   Task<> resolve(std::weak_ptr<void> alive) {
@@ -47,10 +54,13 @@ class EndpointNames {
         }
         WireGuardPeerOptions peer = peers_[i];
         peers_.erase(peers_.begin() + static_cast<std::ptrdiff_t>(i));
-        peer.config.endpoint = Endpoint{found->front(), peer.endpoint_port};
-        link_.set_peer(peer.config);
+        // The peer as it is now: wg(8) may have changed or removed it, or given it an endpoint.
+        std::optional<wireguard::PeerConfig> standing = link_.peer(peer.config.public_key);
+        if (!standing || standing->endpoint) continue;
+        standing->endpoint = Endpoint{found->front(), peer.endpoint_port};
+        link_.set_peer(*standing);
       }
-      said = true;
+      said = asked_ = true;
       Event never(loop_);
       if (!peers_.empty()) co_await never.wait(loop_.now() + kResolveRetry);
       if (alive.expired()) co_return;
@@ -63,6 +73,7 @@ class EndpointNames {
   dns::Server dns_;
   dns::Resolver resolver_;
   std::vector<WireGuardPeerOptions> peers_;
+  bool asked_ = false;
   std::shared_ptr<void> alive_ = std::make_shared<int>();
 };
 
@@ -123,6 +134,10 @@ int serve_tun(const ServeTunOptions &options) {
   WireGuardInterface &interface = **opened;
   WireGuardLink &link = interface.link();
 
+  EndpointNames names(loop, link, tun.wireguard.peers);
+  for (Time end = BootClock::now() + kResolveFirst; !names.asked() && BootClock::now() < end;) {
+    loop.turn(end - BootClock::now());
+  }
   std::unique_ptr<InterfaceSetup> setup;
   std::optional<uint32_t> mark = tun.mark;
   if (options.set_up) {
@@ -153,8 +168,6 @@ int serve_tun(const ServeTunOptions &options) {
       loop.stop();
     });
   }
-  EndpointNames names(loop, link, tun.wireguard.peers);
-
   log::info("interface {}, {} peer(s), UDP {}", interface.name(), link.peers().size(), link.local().to_string());
   notify_ready(options.ready_fd);
   if (options.on_ready) options.on_ready();

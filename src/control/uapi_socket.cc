@@ -38,7 +38,7 @@ void forget(std::string &text) {
 
 std::string uapi_folder() {
   if (::access(kWireGuardFolder, W_OK) == 0) return kWireGuardFolder;
-  if (errno == ENOENT && ::mkdir(kWireGuardFolder, 0755) == 0) return kWireGuardFolder;
+  if (errno == ENOENT && ::mkdir(kWireGuardFolder, 0700) == 0) return kWireGuardFolder;
   const std::string own = control_folder();
   if (own.empty()) return {};
   std::error_code error;

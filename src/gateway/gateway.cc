@@ -275,9 +275,13 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
         Endpoint endpoint{found->front(), peer.endpoint_port};
         if (peer.config.endpoint == endpoint) continue;
         for (WireGuardPeerOptions &configured : options_.wireguard.peers) {
-          if (configured.config.public_key != peer.config.public_key) continue;
+          // Not what the userspace API gave an endpoint to, and the peer as it is now.
+          if (configured.config.public_key != peer.config.public_key || configured.endpoint_name.empty()) continue;
           configured.config.endpoint = endpoint;
-          link_->set_peer(configured.config);
+          std::optional<wireguard::PeerConfig> standing = link_->peer(peer.config.public_key);
+          if (!standing) continue;
+          standing->endpoint = endpoint;
+          link_->set_peer(*standing);
         }
       }
       for (const std::string &name : policy_.names()) {

@@ -125,6 +125,7 @@ HostDatagramSocket::~HostDatagramSocket() {
   // A last answer and the end of its flow may share a turn. Nobody is left to hear of an error.
   if (gathered_ && gathered_->count > 0) {
     const Gathered &last = *gathered_;
+    set_dont_fragment(last.header.dont_fragment);
     for (size_t at = 0; at < last.size; at += last.segment) {
       Bytes one(last.bytes + at, std::min(last.segment, last.size - at));
       (void)send_message({}, one, last.to, last.header, 0);
