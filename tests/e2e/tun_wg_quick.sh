@@ -33,6 +33,7 @@ fragments() { # that the client's side made
 }
 quick() { in_wan env WG_QUICK_USERSPACE_IMPLEMENTATION="$program" wg-quick "$@" >"$W/quick.log" 2>&1 || { cat "$W/quick.log"; fail "wg-quick $1"; }; }
 in_wan ip link set dev to-gateway mtu 1460 # 1,400, WireGuard's 32, UDP's 8 and IPv4's 20: padding has no room
+in_gateway ip link set dev to-wan mtu 1460  # both ends: the gateway pads to its own MTU, and its kernel cuts what is longer
 quick up "$W/$device.conf"
 running || fail "slipgate does not run"
 expect "mtu 1400" in_wan ip link show "$device"
