@@ -96,7 +96,7 @@ void Answer::note_records(const Response &response) {
   if (!response.answers.empty()) additionals_start_ = response.answers.back().end();
   if (!response.authorities.empty()) additionals_start_ = response.authorities.back().end();
 
-  bool positive = false;
+  bool positive = response.question.is(Type::ANY) && !response.answers.empty();
   uint32_t shortest = kLongest.count();
   std::optional<uint32_t> negative;
   for (const std::vector<Record> *section : {&response.answers, &response.authorities, &response.additionals}) {

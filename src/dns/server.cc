@@ -32,13 +32,24 @@ uint16_t random_id() {
 
 }  // namespace
 
-struct Server::Lookup {
+// Who waits for a lookup, and how it must be told.
+struct Server::Asker {
   Query query;
   Transport transport;
   uint32_t client;
   Done done;
+
+  void tell(const Answer &answer, seconds age = seconds(0)) const {
+    size_t limit = transport == Transport::udp ? std::min(query.udp_limit(), kMaxUdpAnswer) : kMaxMessage;
+    done(answer.render(query, age, limit));
+  }
+};
+
+struct Server::Lookup {
+  Query query;
   std::string key;   // in the cache
   bool edns = true;  // asked with an OPT record
+  std::vector<Asker> askers;
 };
 
 Server::Server(Loop &loop, Counters &counters, Options options)
@@ -69,37 +80,53 @@ void Server::query(Bytes message, Transport transport, uint32_t client, Done don
     if (!bad->answerable) return done({});
     return done(make_refusal(*bad));
   }
-  auto lookup = std::make_shared<Lookup>();
-  lookup->query = std::get<Query>(std::move(parsed));
-  lookup->transport = transport;
-  lookup->client = client;
-  lookup->done = std::move(done);
-  const Query &query = lookup->query;
+  Asker asker{std::get<Query>(std::move(parsed)), transport, client, std::move(done)};
+  const Query &query = asker.query;
 
   check_files();
   // RFC 6891 section 6.1.3: a version that we do not know.
-  if (query.edns && query.edns->version != 0) return finish(*lookup, Answer(query.question, Code::BADVERS));
+  if (query.edns && query.edns->version != 0) return asker.tell(Answer(query.question, Code::BADVERS));
   // Zone transfers are streams of messages between servers of a zone.
   if (query.question.is(Type::AXFR) || query.question.is(Type::IXFR)) {
-    return finish(*lookup, Answer(query.question, Code::NotImp));
+    return asker.tell(Answer(query.question, Code::NotImp));
   }
-  if (std::optional<Answer> answer = local_answer(query.question)) return finish(*lookup, *answer);
+  if (std::optional<Answer> answer = local_answer(query.question)) return asker.tell(*answer);
 
-  lookup->key = Cache::key(query);
-  if (std::optional<Cache::Found> found = cache_.find(lookup->key, loop_.now())) {
-    size_t limit = transport == Transport::udp ? std::min(query.udp_limit(), kMaxUdpAnswer) : kMaxMessage;
-    return lookup->done(found->answer->render(query, found->age, limit));
-  }
+  std::string key = Cache::key(query);
+  if (std::optional<Cache::Found> found = cache_.find(key, loop_.now())) return asker.tell(*found->answer, found->age);
 
-  auto of_client = in_flight_of_client_.try_emplace(client, 0).first;
-  if (in_flight_ >= kMostInFlight || of_client->second >= kMostInFlightPerClient) {  // lesson: dns-in-flight-bounded
-    if (of_client->second == 0) in_flight_of_client_.erase(of_client);
+  if (!admit(client)) {
     counters_.drop(DropReason::dns_limit);
-    return finish(*lookup, Answer(query.question, Code::ServFail));
+    return asker.tell(Answer(query.question, Code::ServFail));
   }
-  in_flight_++;
-  of_client->second++;
+  auto [under_way, is_new] = lookups_.try_emplace(key);
+  if (!is_new) {
+    under_way->second->askers.push_back(std::move(asker));
+    return;
+  }
+  auto lookup = under_way->second = std::make_shared<Lookup>();
+  lookup->query = query;
+  lookup->key = std::move(key);
+  lookup->askers.push_back(std::move(asker));
   ask_upstream(std::move(lookup));
+}
+
+bool Server::admit(uint32_t client) {
+  auto of_client = in_flight_of_client_.find(client);
+  size_t already = of_client == in_flight_of_client_.end() ? 0 : of_client->second;
+  size_t room = in_flight_ < kShared ? std::min(kMostInFlightPerClient, kShared - in_flight_) : 0;
+  bool full = in_flight_ >= kMostInFlight || already >= std::max(room, kAFew);
+  if (full) return false;  // lesson: dns-in-flight-bounded
+  in_flight_++;
+  in_flight_of_client_[client]++;
+  return true;
+}
+
+void Server::leave(uint32_t client) {
+  in_flight_--;
+  if (auto of_client = in_flight_of_client_.find(client); --of_client->second == 0) {
+    in_flight_of_client_.erase(of_client);
+  }
 }
 
 std::optional<Answer> Server::local_answer(const Question &question) const {
@@ -149,10 +176,6 @@ void Server::on_outcome(const std::shared_ptr<Lookup> &lookup, const Upstream::O
     lookup->edns = false;
     return ask_upstream(lookup);
   }
-  in_flight_--;
-  if (auto of_client = in_flight_of_client_.find(lookup->client); --of_client->second == 0) {
-    in_flight_of_client_.erase(of_client);
-  }
   if (!answer) {
     counters_.drop(DropReason::dns_upstream_failed);
     answer.emplace(lookup->query.question, outcome.code);
@@ -162,14 +185,12 @@ void Server::on_outcome(const std::shared_ptr<Lookup> &lookup, const Upstream::O
   if (answer->code() == Code::NXDomain && question.klass == kIn && hosts_.addresses(question.name)) {
     answer.emplace(question, Code::NoError);
   }
-  finish(*lookup, *answer);
-  cache_.put(lookup->key, std::move(*answer), loop_.now());
-}
-
-void Server::finish(Lookup &lookup, const Answer &answer) {
-  bool udp = lookup.transport == Transport::udp;
-  size_t limit = udp ? std::min(lookup.query.udp_limit(), kMaxUdpAnswer) : kMaxMessage;
-  lookup.done(answer.render(lookup.query, seconds(0), limit));
+  // Nobody joins any more; who asks from within tell() finds it in the cache, if it may be kept.
+  lookups_.erase(lookup->key);
+  std::vector<Asker> askers = std::exchange(lookup->askers, {});
+  for (const Asker &asker : askers) leave(asker.client);
+  cache_.put(lookup->key, *answer, loop_.now());
+  for (const Asker &asker : askers) asker.tell(*answer);
 }
 
 void Server::check_files() {

@@ -29,10 +29,13 @@ enum class Transport : uint8_t { udp, tcp };
 
 class Server {
  public:
-  // Questions that wait for an upstream: more are refused with SERVFAIL, and counted (dns_limit). One client's share
-  // leaves room for a page that asks for a hundred names at once.
-  static constexpr size_t kMostInFlight = 2048;
-  static constexpr size_t kMostInFlightPerClient = 256;
+  // Questions that wait for an upstream: more are refused with SERVFAIL, and counted (dns_limit). No client has more of
+  // them than there is room left for others; the last quarter is for those who have only a few, so that however many
+  // flood, who asks little is let in.
+  static constexpr size_t kMostInFlight = 4096;
+  static constexpr size_t kMostInFlightPerClient = 1024;
+  static constexpr size_t kShared = kMostInFlight / 4 * 3;
+  static constexpr size_t kAFew = 8;
   // What is ours to say (hosts, localhost) may change at any time.
   static constexpr uint32_t kLocalTtl = 30;
 
@@ -53,12 +56,14 @@ class Server {
   const ResolvConf &resolv_conf();
 
  private:
+  struct Asker;
   struct Lookup;
 
   std::optional<Answer> local_answer(const Question &question) const;
+  bool admit(uint32_t client);
+  void leave(uint32_t client);
   void ask_upstream(std::shared_ptr<Lookup> lookup);
   void on_outcome(const std::shared_ptr<Lookup> &lookup, const Upstream::Outcome &outcome);
-  void finish(Lookup &lookup, const Answer &answer);
   void check_files();
   void replace_upstream();
 
@@ -70,6 +75,9 @@ class Server {
   Hosts hosts_;
   ResolvConf resolv_conf_;
   Cache cache_;
+  // Under way, by their key in the cache: who asks the same joins in (RFC 5452 section 5: a liar has one id to guess,
+  // not one of many).
+  std::unordered_map<std::string, std::shared_ptr<Lookup>> lookups_;
   size_t in_flight_ = 0;
   std::unordered_map<uint32_t, size_t> in_flight_of_client_;
   bool closing_ = false;

@@ -16,6 +16,9 @@ namespace slipgate::dns {
 
 namespace {
 
+// Thousands of answers may arrive while the loop is busy elsewhere; the kernel gives what it allows.
+constexpr int kReceiveBuffer = 4 << 20;
+
 Code code_of(int status) {
   switch (status) {
     case ARES_EFORMERR:
@@ -37,7 +40,7 @@ std::string joined(const std::vector<std::string> &servers) {
 
 }  // namespace
 
-struct Upstream::State final : TimerTarget {
+struct Upstream::State final : TimerTarget, TurnEnd {
   // A socket of c-ares', which closes it itself after it has said so.
   struct Socket;
 
@@ -46,7 +49,8 @@ struct Upstream::State final : TimerTarget {
 
   void on_socket_state(int descriptor, bool readable, bool writable);
   void process(int readable, int writable);
-  void arm();
+  // Once a turn: c-ares looks through all its queries for the next one to repeat.
+  void on_turn_end() override;
   void on_timer(Timer &, Time) override { process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); }
 
   Loop &loop;
@@ -91,12 +95,14 @@ Upstream::State::State(Loop &on_loop, const UpstreamOptions &options) : loop(on_
   if (library != ARES_SUCCESS) return;
 
   ares_options settings{};
-  int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB;
+  int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB |
+             ARES_OPT_SOCK_RCVBUF;
   // EDNS: answers over UDP up to ednspsz bytes are taken as they are (the OPT record of a query is ours).
   settings.flags = ARES_FLAG_EDNS | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
   settings.ednspsz = kOwnUdpSize;
   settings.timeout = static_cast<int>(std::chrono::duration_cast<milliseconds>(options.timeout).count());
   settings.tries = options.tries;
+  settings.socket_receive_buffer_size = kReceiveBuffer;
   settings.sock_state_cb_data = this;
   settings.sock_state_cb = [](void *state, ares_socket_t descriptor, int readable, int writable) {
     static_cast<State *>(state)->on_socket_state(descriptor, readable, writable);
@@ -131,6 +137,7 @@ Upstream::State::State(Loop &on_loop, const UpstreamOptions &options) : loop(on_
 Upstream::State::~State() {
   // Calls back for every query and every socket: before the sockets go.
   if (channel) ares_destroy(channel);
+  loop.forget(*this);
 }
 
 void Upstream::State::on_socket_state(int descriptor, bool readable, bool writable) {
@@ -148,10 +155,10 @@ void Upstream::State::on_socket_state(int descriptor, bool readable, bool writab
 
 void Upstream::State::process(int readable, int writable) {
   ares_process_fd(channel, readable, writable);
-  arm();
+  loop.at_turn_end(*this, 0);
 }
 
-void Upstream::State::arm() {
+void Upstream::State::on_turn_end() {
   timeval room;
   if (const timeval *next = ares_timeout(channel, nullptr, &room)) {
     loop.timers().arm(timer, loop.now() + seconds(next->tv_sec) + microseconds(next->tv_usec));
@@ -181,7 +188,7 @@ void Upstream::ask(Bytes query, Done done) {
         (*call)(outcome);
       },
       waiting.release());
-  state_->arm();
+  state_->loop.at_turn_end(*state_, 0);
 }
 
 }  // namespace slipgate::dns

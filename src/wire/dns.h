@@ -56,6 +56,7 @@ enum class Type : uint16_t {
   OPT = 41,
   IXFR = 251,
   AXFR = 252,
+  ANY = 255,
 };
 
 enum class Class : uint16_t { IN = 1, CH = 3 };

@@ -16,6 +16,7 @@
 #   client NAME [FAMILY]           starts wireguard-go as peer `one` or `two`, by the outer family 4 (default) or 6
 #   in_client NAME CMD..., in_server CMD..., in_gateway CMD..., in_wan CMD...      run there
 #   servers                        starts tests/support/servers.py on the server (ports: see there)
+#   name_server [OPTION...]        starts NSD there, with the zones of tests/support/dns.py; lines for its `server:` section
 #   background NAME CMD...         starts CMD, output in $W/NAME.log; ended at exit; pid in ${pid[NAME]}
 #   wait_for SECONDS CMD...        until CMD succeeds; fails the test when it never does
 #   expect TEXT CMD...             CMD's output contains TEXT
@@ -262,6 +263,22 @@ stop_gateway() { end_gateway >"$W/end" || fail "$(cat "$W/end")"; }
 servers() {
   background servers in_server python3 "$here/servers.py"
   wait_for 30 grep -q ready "$W/servers.log"
+}
+
+name_server() {
+  local folder=$W/nsd
+  mkdir -p "$folder"
+  python3 "$here/dns.py" zones "$folder"
+  {
+    printf 'server:\n  ip-address: 203.0.113.2\n  username: ""\n  chroot: ""\n  server-count: 1\n  zonesdir: "%s"\n' "$folder"
+    printf '  database: ""\n  pidfile: ""\n  zonelistfile: "%s/list"\n  xfrdfile: "%s/xfrd"\n' "$folder" "$folder"
+    printf '  refuse-any: no\n  rrl-ratelimit: 0\n  tcp-query-count: 0\n'
+    printf '  %s\n' "$@"
+    printf 'remote-control:\n  control-enable: no\n'
+    printf 'zone:\n  name: %s\n  zonefile: %s\n' example.test example.zone 2.0.192.in-addr.arpa reverse.zone
+  } >"$folder/nsd.conf"
+  background nsd in_server nsd -d -c "$folder/nsd.conf"
+  wait_for 10 in_server dig +tries=1 +time=1 @203.0.113.2 example.test SOA
 }
 
 # The client's side: wireguard-go keeps its socket in `wan`, its TUN moves to a namespace that has nothing else.

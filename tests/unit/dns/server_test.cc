@@ -349,16 +349,70 @@ TEST_CASE("questions in flight are bounded, for each client and for all [dns-in-
   CHECK(test.server().in_flight() == Server::kMostInFlightPerClient);
   CHECK(refused == 10);
   CHECK(test.counters.dropped(DropReason::dns_limit) == 10);
-  // Others are still served, until it is too much for all.
-  uint32_t clients = Server::kMostInFlight / Server::kMostInFlightPerClient;
-  for (uint32_t client = 2; client <= clients; client++) {
+  // Others as well: however many flood, there is room for those who ask little.
+  for (uint32_t client = 2; client <= 100; client++) {
     for (size_t i = 0; i < Server::kMostInFlightPerClient; i++) ask(i, client);
+    size_t before = refused;
+    ask(client, client + 1000);
+    CHECK(refused == before);
   }
+  CHECK(test.server().in_flight() < Server::kMostInFlight);
+  CHECK(test.server().in_flight() > Server::kShared);
+  // Until really nothing is left.
+  for (uint32_t client = 10000; client < 10000 + Server::kMostInFlight; client++) ask(client, client);
   CHECK(test.server().in_flight() == Server::kMostInFlight);
-  CHECK(refused == 10);
-  ask(0, clients + 1);
-  CHECK(refused == 11);
-  CHECK(test.server().in_flight() == Server::kMostInFlight);
+}
+
+TEST_CASE("equal questions under way are asked once, and answered to each as it asked") {
+  ServerTest test;
+  std::vector<std::vector<uint8_t>> answers(3);
+  auto ask = [&](size_t number, std::string_view name, Transport transport, uint32_t client) {
+    Query query = ServerTest::question(name, Type::TXT, static_cast<uint16_t>(100 + number));
+    test.server().query(make_query(query), transport, client,
+                        [&answers, number](Bytes bytes) { answers[number].assign(bytes.begin(), bytes.end()); });
+  };
+  test.upstream.handle([](const Query &query, bool) { return texts(query, 5); });
+  ask(0, "same.example", Transport::udp, 1);
+  ask(1, "SAME.example", Transport::tcp, 2);
+  ask(2, "same.EXAMPLE", Transport::tcp, 1);
+  CHECK(test.server().in_flight() == 3);
+  REQUIRE(turn_until(test.loop, [&] { return !answers[0].empty() && !answers[1].empty() && !answers[2].empty(); }));
+  CHECK(test.upstream.queries.size() == 1);
+  CHECK(test.server().in_flight() == 0);
+  CHECK(parse_response(answers[0])->flags & TC);
+  for (size_t number : {1, 2}) {
+    std::optional<Response> answer = parse_response(answers[number]);
+    REQUIRE(answer);
+    CHECK(answer->id == 100 + number);
+    CHECK(answer->answers.size() == 5);
+  }
+  CHECK(answers[1][sizeof(Header) + 1] == 'S');
+  CHECK(answers[2][sizeof(Header) + 1] == 's');
+}
+
+TEST_CASE("chains of CNAMEs, answers to ANY and absence at a chain's end are kept for the shortest of their times") {
+  ServerTest test;
+  test.upstream.handle([](const Query &query, bool) {
+    Made made(query);
+    Name owner = query.question.name;
+    for (int i = 0; i < 12; i++) {
+      Name next = *Name::parse("c" + std::to_string(i) + ".example");
+      made.answer(owner, Type::CNAME, static_cast<uint32_t>(1000 - i), next.bytes());
+      owner = next;
+    }
+    if (query.question.is(Type::A)) made.answer(owner, Type::A, 5000, IpAddress::v4(192, 0, 2, 1).family_bytes());
+    if (query.question.is(Type::MX)) made.soa(400, 300);
+    return made.bytes();
+  });
+  for (Type type : {Type::A, Type::MX, Type::ANY}) {
+    INFO(static_cast<int>(type));
+    size_t records = type == Type::A ? 13 : 12;
+    CHECK(test.response(ServerTest::question("long.example", type)).answers.size() == records);
+    Response again = test.response(ServerTest::question("long.example", type));
+    CHECK(again.answers.size() == records);
+    CHECK(again.answers[11].ttl <= 989);
+  }
+  CHECK(test.upstream.queries.size() == 3);
 }
 
 TEST_CASE("a client's share comes back with its answers") {
