@@ -16,7 +16,7 @@
 
 #include "base/time.h"
 #include "config/wg_quick.h"
-#include "io/poller.h"
+#include "control/session_server.h"
 
 namespace slipgate {
 
@@ -26,7 +26,6 @@ using nlohmann::json;
 
 constexpr size_t kLongestRequest = 64 << 10;  // bytes of a line
 constexpr size_t kLongestAnswer = 256 << 20;  // what a client of ours takes: the flows of a busy gateway
-constexpr size_t kMostClients = 16;           // the one that was silent the longest makes room for the next
 constexpr int kMostNames = 99;                // NAME-2 ... NAME-99
 constexpr seconds kPatience{10};              // a client's, with a gateway that does not answer
 constexpr int kBacklog = 16;
@@ -141,119 +140,35 @@ std::string answer_control_line(std::string_view line, const ControlSocket::Hand
   }
   if (answer.is_object() && !answer.contains("ok")) answer["ok"] = !answer.contains("error");
   // Names come from files in any encoding; JSON is UTF-8.
-  return answer.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  std::string text = answer.dump(-1, ' ', false, json::error_handler_t::replace);
+  text += '\n';
+  return text;
 }
 
-struct ControlSocket::State final : Pollable {
-  struct Client final : Pollable {
-    Client(State &owner, Fd connected) : state(owner), socket(std::move(connected)) {}
-    void on_events(uint32_t) override { state.serve(*this); }
+namespace {
 
-    State &state;
-    Fd socket;
-    std::string request;  // what came of the next line
-    std::string answer;   // what was not taken yet
-    uint64_t last_used = 0;
-    bool gone = false;
-  };
+// A line is a request.
+class ControlSession final : public Session {
+ public:
+  explicit ControlSession(const ControlSocket::Handler &handler) : handler_(handler) {}
 
-  State(Loop &on, ControlListener &&socket, Handler &&answers)
-      : loop(on), listener(std::move(socket)), handler(std::move(answers)) {}
-
-  void on_events(uint32_t) override { accept_all(); }
-
-  void accept_all() {
-    while (true) {
-      Fd socket(accept4(listener.descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-      if (!socket && (errno == EINTR || errno == ECONNABORTED)) continue;
-      if (!socket) return;
-      ucred peer{};
-      socklen_t size = sizeof(peer);
-      bool known = getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
-      // The file's mode says so already; a socket passed on by somebody else does not.
-      if (!known || (peer.uid != geteuid() && peer.uid != 0)) continue;
-      if (clients.size() >= kMostClients) {  // lesson: control-clients-bounded
-        close_client(**std::ranges::min_element(clients, {}, [](const auto &client) { return client->last_used; }));
-      }
-      auto client = std::make_unique<Client>(*this, std::move(socket));
-      client->last_used = ++uses;
-      if (!loop.poller().add(client->socket.get(), *client)) continue;
-      clients.push_back(std::move(client));
-      serve(*clients.back());  // edge-triggered: what is there already may not be told
-    }
+  Taken take(std::string_view input, std::string &answer) override {
+    const size_t end = input.find('\n');
+    if (end == std::string_view::npos) return {};
+    answer = answer_control_line(input.substr(0, end), handler_);
+    return {.bytes = end + 1};
   }
 
-  // Answers what it can; until the socket has no more to give or takes no more.
-  void serve(Client &client) {
-    client.last_used = ++uses;
-    while (!client.gone) {
-      if (!client.answer.empty() && !flush(client)) return;
-      if (size_t end = client.request.find('\n'); end != std::string::npos) {
-        client.answer = answer_control_line(std::string_view(client.request).substr(0, end), handler);
-        client.request.erase(0, end + 1);
-        continue;
-      }
-      if (client.request.size() > kLongestRequest) {  // lesson: control-request-bounded
-        close_client(client);
-        return;
-      }
-      if (!fill(client)) return;
-    }
-  }
+ private:
+  const ControlSocket::Handler &handler_;
+};
 
-  // False: not now, or the client is gone.
-  bool flush(Client &client) {
-    while (!client.answer.empty()) {
-      ssize_t sent = send(client.socket.get(), client.answer.data(), client.answer.size(), MSG_NOSIGNAL);
-      if (sent < 0 && errno == EINTR) continue;
-      if (sent < 0 && errno == EAGAIN) return false;
-      if (sent < 0) {
-        close_client(client);
-        return false;
-      }
-      client.answer.erase(0, static_cast<size_t>(sent));
-    }
-    return true;
-  }
+}  // namespace
 
-  bool fill(Client &client) {
-    std::array<char, 4096> chunk;
-    ssize_t count;
-    do {
-      count = recv(client.socket.get(), chunk.data(), chunk.size(), 0);
-    } while (count < 0 && errno == EINTR);
-    if (count < 0 && errno == EAGAIN) return false;
-    if (count <= 0) {
-      close_client(client);
-      return false;
-    }
-    client.request.append(chunk.data(), static_cast<size_t>(count));
-    return true;
-  }
-
-  // The object stays until the loop's next turn: its own functions may be running.
-  void close_client(Client &client) {
-    if (client.gone) return;
-    client.gone = true;
-    loop.poller().remove(client.socket.get(), client);
-    client.socket.reset();
-    auto place = std::ranges::find_if(clients, [&](const auto &each) { return each.get() == &client; });
-    closed.push_back(std::move(*place));
-    clients.erase(place);
-    if (closed.size() == 1) {
-      loop.post([this, alive = std::weak_ptr<bool>(alive)] {
-        if (!alive.expired()) closed.clear();
-      });
-    }
-  }
-
-  Loop &loop;
+struct ControlSocket::State {
   ControlListener listener;
   Handler handler;
-  std::vector<std::unique_ptr<Client>> clients;
-  std::vector<std::unique_ptr<Client>> closed;
-  uint64_t uses = 0;
-  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+  std::unique_ptr<SessionServer> server;
 };
 
 Result<std::unique_ptr<ControlSocket>> ControlSocket::open(Loop &loop, const std::string &path, const std::string &name,
@@ -264,18 +179,21 @@ Result<std::unique_ptr<ControlSocket>> ControlSocket::open(Loop &loop, const std
   Result<ControlListener> listener =
       path.empty() ? ControlListener::open_named(folder, name) : ControlListener::open(path);
   if (!listener) return listener.error();
-  return std::make_unique<ControlSocket>(loop, std::move(*listener), std::move(handler));
+  return serve(loop, std::move(*listener), std::move(handler));
 }
 
-ControlSocket::ControlSocket(Loop &loop, ControlListener listener, Handler handler)
-    : state_(std::make_unique<State>(loop, std::move(listener), std::move(handler))) {
-  if (loop.poller().add(state_->listener.descriptor(), *state_)) state_->accept_all();
+Result<std::unique_ptr<ControlSocket>> ControlSocket::serve(Loop &loop, ControlListener listener, Handler handler) {
+  auto state = std::unique_ptr<State>(new State{std::move(listener), std::move(handler), nullptr});
+  Result<std::unique_ptr<SessionServer>> server =
+      SessionServer::open(loop, state->listener.descriptor(), {.input = kLongestRequest, .owner_only = true},
+                          [&handler = state->handler] { return std::make_unique<ControlSession>(handler); });
+  if (!server) return server.error();
+  state->server = std::move(*server);
+  return std::unique_ptr<ControlSocket>(new ControlSocket(std::move(state)));
 }
 
-ControlSocket::~ControlSocket() {
-  for (const auto &client : state_->clients) state_->loop.poller().remove(client->socket.get(), *client);
-  state_->loop.poller().remove(state_->listener.descriptor(), *state_);
-}
+ControlSocket::ControlSocket(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ControlSocket::~ControlSocket() = default;
 
 const std::string &ControlSocket::path() const {
   return state_->listener.path();

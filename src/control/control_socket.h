@@ -52,7 +52,7 @@ class ControlSocket {
   // At `path`, or, when that is empty, under `name` (or the next free of NAME-2, NAME-3 ...) in control_folder().
   static Result<std::unique_ptr<ControlSocket>> open(Loop &loop, const std::string &path, const std::string &name,
                                                      Handler handler);
-  ControlSocket(Loop &loop, ControlListener listener, Handler handler);
+  static Result<std::unique_ptr<ControlSocket>> serve(Loop &loop, ControlListener listener, Handler handler);
   ~ControlSocket();
   ControlSocket(const ControlSocket &) = delete;
   ControlSocket &operator=(const ControlSocket &) = delete;
@@ -62,6 +62,7 @@ class ControlSocket {
 
  private:
   struct State;
+  explicit ControlSocket(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -51,6 +51,7 @@ expect "1 received" in_client one ping -n -c 1 -W 2 10.7.0.1
 # what cannot be done is said
 expect_status 1 uapi set sgtest fwmark 5
 expect_status 1 uapi set sgtest listen-port 700
+expect "Permission denied" cat "$W/wg.log"
 expect "listening port: 51820" uapi show sgtest
 
 # 1,000 peers within a second, and away again

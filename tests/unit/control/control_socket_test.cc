@@ -11,7 +11,6 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <thread>
 
 #include "support/catch.h"
@@ -41,7 +40,9 @@ class Running {
   explicit Running(const std::string &path) {
     Result<ControlListener> listener = ControlListener::open(path);
     REQUIRE(listener);
-    socket_.emplace(loop_, std::move(*listener), echo);
+    Result<std::unique_ptr<ControlSocket>> served = ControlSocket::serve(loop_, std::move(*listener), echo);
+    REQUIRE(served);
+    socket_ = std::move(*served);
     thread_ = std::thread([this] { loop_.run(); });
   }
   ~Running() {
@@ -51,7 +52,7 @@ class Running {
 
  private:
   Loop loop_;
-  std::optional<ControlSocket> socket_;
+  std::unique_ptr<ControlSocket> socket_;
   std::thread thread_;
 };
 

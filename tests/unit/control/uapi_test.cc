@@ -89,7 +89,7 @@ TEST_CASE("set changes the interface and its peers, get tells them") {
                             "preshared_key=" + std::string(64, '1') +
                             "\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=fd00::/64\n"
                             "endpoint=[abcd:23::33%2]:51820\n";
-  CHECK(set(settings, lines) == EINVAL);  // a scope is no number that we know
+  CHECK(set(settings, lines) == -EINVAL);  // a scope is no number that we know
   CHECK(set(settings, "private_key=" + std::string(64, '4') + "\nlisten_port=12912\nfwmark=7\nreplace_peers=true\n" +
                           public_key('b') + "preshared_key=" + std::string(64, '1') +
                           "\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=fd00::/64\n"
@@ -172,8 +172,7 @@ TEST_CASE("after a wrong line the rest of the request has no effect, the next re
     Settings settings;
     const std::string answer = say(settings, "set=1\n" + wrong + "\n" + public_key('b') + "\nget=1\n\n");
     CAPTURE(wrong, answer);
-    CHECK(answer.starts_with("errno="));
-    CHECK_FALSE(answer.starts_with("errno=0\n"));
+    CHECK(answer.starts_with("errno=-"));  // wg(8) prints "Unknown error" for a set's positive one
     CHECK(answer.find("\n\nlisten_port=0\nerrno=0\n\n") != std::string::npos);
     CHECK(settings.standing.empty());
   }
@@ -182,7 +181,7 @@ TEST_CASE("after a wrong line the rest of the request has no effect, the next re
 TEST_CASE("an error of the interface is the answer") {
   Settings settings;
   settings.refuse_port = EADDRINUSE;
-  CHECK(set(settings, "listen_port=53\n") == EADDRINUSE);
+  CHECK(set(settings, "listen_port=53\n") == -EADDRINUSE);
 }
 
 TEST_CASE("what is not the protocol ends the conversation") {
