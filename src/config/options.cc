@@ -10,6 +10,7 @@
 #include "config/wg_quick.h"
 #include "flow/forward_spec.h"
 #include "flow/policy.h"
+#include "wire/dns.h"
 
 namespace slipgate {
 
@@ -70,6 +71,13 @@ Result<void> gateway_name(std::string_view value, std::string &field) {
   return {};
 }
 
+Result<void> domain(std::string_view value, std::string &field) {
+  std::optional<dns::Name> name = dns::Name::parse(value);
+  if (!name || name->is_root()) return Error{0, "not a domain; give one such as home.internal"};
+  field = name->to_string();
+  return {};
+}
+
 template <typename T, size_t N>
 Result<void> choice(std::string_view value, const std::array<std::pair<std::string_view, T>, N> &choices, T &field) {
   std::string names;
@@ -102,6 +110,10 @@ const GatewayRow kLinkOptions[] = {
        o.dns.push_back(*read);
        return {};
      }},
+    {"domain", 0, "DOMAIN",
+     "peers are known by their names in this domain, and the gateway by the domain itself; all of it is answered here",
+     "the gateway's name below internal: NAME.internal", false,
+     [](GatewayOptions &o, std::string_view v) { return domain(v, o.resolving.domain); }},
     {"pingable", 'P', "IP", "the gateway itself answers echo here", "the own inside addresses", true,
      [](GatewayOptions &o, std::string_view v) -> Result<void> {
        Result<IpAddress> read = parse_address(v);

@@ -1,6 +1,7 @@
 #include "dns/answer.h"
 
 #include <algorithm>
+#include <array>
 
 namespace slipgate::dns {
 
@@ -44,7 +45,7 @@ Answer Answer::of_addresses(const Question &question, std::span<const IpAddress>
   writer.reserve(answer.question_end_);
   for (const IpAddress &address : addresses) {
     Type type = address.is_v4() ? Type::A : Type::AAAA;
-    if (!question.is(type)) continue;
+    if (!question.is(type) && !question.is(Type::ANY)) continue;
     write_record(writer, question, question.name, type, ttl, address.family_bytes());
     answer.answers_++;
   }
@@ -60,6 +61,27 @@ Answer Answer::of_name(const Question &question, const Name &name, uint32_t ttl)
   writer.reserve(answer.question_end_);
   write_record(writer, question, question.name, Type::PTR, ttl, name.bytes());
   answer.answers_ = 1;
+  answer.message_.resize(writer.size());
+  answer.additionals_start_ = writer.size();
+  return answer;
+}
+
+Answer Answer::of_absence(const Question &question, Code code, const Name &zone, uint32_t ttl) {
+  // RFC 1035 section 3.3.13: its primary server and who is responsible (nobody), serial, refresh, retry, expire,
+  // minimum.
+  std::array<uint8_t, 2 * Name::kMaxSize + 20> room;
+  ByteWriter data{MutableBytes(room)};
+  data.put(zone.bytes());
+  data.put(Name().bytes());
+  for (uint32_t number : {1u, ttl, ttl, ttl, ttl}) data.u32(number);
+
+  bool wanted = question.is(Type::SOA) && question.name == zone;
+  Answer answer(question, code, true);
+  answer.message_.resize(answer.question_end_ + Name::kMaxSize + 10 + data.size());
+  ByteWriter writer{MutableBytes(answer.message_)};
+  writer.reserve(answer.question_end_);
+  write_record(writer, question, zone, Type::SOA, ttl, Bytes(room).first(data.size()));
+  (wanted ? answer.answers_ : answer.authorities_) = 1;
   answer.message_.resize(writer.size());
   answer.additionals_start_ = writer.size();
   return answer;

@@ -23,13 +23,17 @@ class Answer {
  public:
   // Without records: an error, or NODATA.
   Answer(const Question &question, Code code, bool authoritative = false);
-  // Addresses of `question`'s own family for its name; no records when there are none of it.
+  // The addresses that `question` asks for (A, AAAA or ANY) under its name; no records when there are none.
   static Answer of_addresses(const Question &question, std::span<const IpAddress> addresses, uint32_t ttl);
   static Answer of_name(const Question &question, const Name &name, uint32_t ttl);  // PTR
+  // NXDOMAIN or NODATA in a zone of our own, whose SOA says for how long (RFC 2308 section 3). Asked for that SOA, this
+  // is the answer.
+  static Answer of_absence(const Question &question, Code code, const Name &zone, uint32_t ttl);
   // An upstream's message, whole and to this question; its OPT is taken out (RFC 6891 section 6.1.1: hop by hop).
   static std::optional<Answer> of_message(Bytes message, const Question &question);
 
   Code code() const;
+  bool has_records() const { return answers_ > 0; }
   bool truncated() const { return flags_ & TC; }
   // How long it may be kept (RFC 2181 section 8, RFC 2308 section 5); zero: not at all.
   seconds lifetime() const;

@@ -12,14 +12,10 @@ const Name kLocalhost = *Name::parse("localhost");
 const Name kInvalid = *Name::parse("invalid");
 constexpr uint16_t kIn = static_cast<uint16_t>(Class::IN);
 
-bool is_loopback_family(const Question &question) {
-  return question.is(Type::A) || question.is(Type::AAAA);
-}
+const std::array<IpAddress, 2> kLoopback{IpAddress::v4(127, 0, 0, 1), *IpAddress::parse("::1")};
 
-IpAddress loopback(bool v4) {
-  std::array<uint8_t, 16> v6{};
-  v6[15] = 1;
-  return v4 ? IpAddress::v4(127, 0, 0, 1) : IpAddress::from_v6(v6);
+bool asks_for_addresses(const Question &question) {
+  return question.is(Type::A) || question.is(Type::AAAA) || question.is(Type::ANY);
 }
 
 // The only thing that an off-path liar has to guess besides the port (RFC 5452).
@@ -65,6 +61,10 @@ Server::Server(Loop &loop, Counters &counters, Options options)
 
 Server::~Server() {
   closing_ = true;
+}
+
+void Server::set_names(const std::vector<NamedHost> &hosts) {
+  if (std::optional<Name> domain = Name::parse(options_.domain)) names_ = LocalNames(*domain, hosts);
 }
 
 const ResolvConf &Server::resolv_conf() {
@@ -133,12 +133,11 @@ std::optional<Answer> Server::local_answer(const Question &question) const {
   if (question.klass != kIn) return std::nullopt;
   // RFC 6761 section 6.3: "localhost" and all below it are loopback, and no other type exists.
   if (question.name.is_within(kLocalhost)) {
-    if (!is_loopback_family(question)) return Answer(question, Code::NoError, true);
-    IpAddress address = loopback(question.is(Type::A));
-    return Answer::of_addresses(question, {&address, 1}, kLocalTtl);
+    return Answer::of_addresses(question, kLoopback, kLocalTtl);
   }
   if (question.name.is_within(kInvalid)) return Answer(question, Code::NXDomain, true);  // RFC 6761 section 6.4
-  if (is_loopback_family(question)) {
+  if (std::optional<Answer> answer = names_.answer(question, kLocalTtl)) return answer;
+  if (asks_for_addresses(question)) {
     // Named for one family: it has no address of the other, as the C library has it.
     if (const std::vector<IpAddress> *known = hosts_.addresses(question.name)) {
       return Answer::of_addresses(question, *known, kLocalTtl);
@@ -147,7 +146,7 @@ std::optional<Answer> Server::local_answer(const Question &question) const {
   if (question.is(Type::PTR)) {
     std::optional<IpAddress> address = question.name.reversed_address();
     const Name *name = address ? hosts_.name(*address) : nullptr;
-    if (!name && address && (*address == loopback(true) || *address == loopback(false))) name = &kLocalhost;
+    if (!name && address && (*address == kLoopback[0] || *address == kLoopback[1])) name = &kLocalhost;
     if (name) return Answer::of_name(question, *name, kLocalTtl);
   }
   return std::nullopt;

@@ -1,7 +1,8 @@
 // The DNS server of the gateway: what a client asks is answered from the host's hosts file, from the cache, or by the
 // host's resolvers.
 //
-// In this order: names that never leave a machine (RFC 6761), A, AAAA and PTR from the hosts file, the cache, upstream.
+// In this order: names that never leave a machine (RFC 6761), peers' names (local_names.h), A, AAAA and PTR from the
+// hosts file, the cache, upstream.
 // Records of every type pass unchanged; only what is hop by hop (id, OPT, size limits) is each side's own. The server
 // is the same for a datagram and for a stream (serve_stream.h); names for our own use come from resolver.h.
 //
@@ -18,6 +19,7 @@
 #include "dns/answer.h"
 #include "dns/cache.h"
 #include "dns/host_files.h"
+#include "dns/local_names.h"
 #include "dns/options.h"
 #include "dns/upstream.h"
 #include "io/loop.h"
@@ -51,6 +53,9 @@ class Server {
   // Packet::client.
   void query(Bytes message, Transport transport, uint32_t client, Done done);
 
+  // Whom the options' domain holds from now on.
+  void set_names(const std::vector<NamedHost> &hosts);
+
   size_t in_flight() const { return in_flight_; }
   // How the host completes short names; for who asks in the host's stead.
   const ResolvConf &resolv_conf();
@@ -74,6 +79,7 @@ class Server {
   WatchedFile resolv_conf_file_;
   Hosts hosts_;
   ResolvConf resolv_conf_;
+  LocalNames names_;
   Cache cache_;
   // Under way, by their key in the cache: who asks the same joins in (RFC 5452 section 5: a liar has one id to guess,
   // not one of many).

@@ -12,6 +12,7 @@
 #include "gateway/context.h"
 #include "gateway/dial.h"
 #include "gateway/heap_trim.h"
+#include "gateway/peer_names.h"
 #include "gateway/serve_forward.h"
 #include "gateway/serve_icmp.h"
 #include "gateway/serve_tcp.h"
@@ -63,6 +64,12 @@ GatewayOptions with_link_mtu(GatewayOptions options) {
   return options;
 }
 
+dns::Options resolving(const GatewayOptions &options) {
+  dns::Options resolving = options.resolving;
+  resolving.domain = domain_of(options);
+  return resolving;
+}
+
 FlowLimits limits_in_force(FlowLimits limits) {
   limits.max_flows = std::min(limits.max_flows, admissible_flows(raise_descriptor_limit()));
   limits.max_flows_per_client = std::min(limits.max_flows_per_client, limits.max_flows);
@@ -84,7 +91,7 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
                 [this](const IpAddress &address, uint32_t client) { return is_neighbour(address, client); }),
         flows_(limits_, loop.timers(), secret_.words),
         shard_(loop, stack_config(), *this, this),
-        dns_(loop, shard_.counters(), {}),
+        dns_(loop, shard_.counters(), resolving(options)),
         resolver_(loop, dns_),
         context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_},
         dialer_(context_, options_.forwards),
@@ -125,6 +132,7 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
     forwards_ = std::make_unique<ForwardService>(context_, tcp_, *link_, options_.forwards, own_addresses(options_));
     if (Result<void> listening = forwards_->listen(); !listening) return listening;
 
+    peers_changed();
     spawn(loop_, resolve_names(alive_));
     if (limits_.max_flows < options_.limits.max_flows) {
       log::info("at most {} flows: so many the descriptor limit allows", limits_.max_flows);
@@ -139,6 +147,7 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
     if (fresh.mtu != options_.mtu) unchanged.push_back("the MTU");
     set_peers(fresh.wireguard.peers);
     options_.wireguard.peers = fresh.wireguard.peers;
+    peers_changed();
     policy_ = Policy(fresh.policy);
     host_moved();
     names_changed_.notify();
@@ -186,6 +195,7 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
   size_t peer_count() const override { return link_->peer_count(); }
   void set_peer(const wireguard::PeerConfig &config) override {
     link_->set_peer(config);
+    peers_changed();
     for (WireGuardPeerOptions &named : options_.wireguard.peers) {
       if (named.config.public_key != config.public_key) continue;
       if (config.endpoint) named.endpoint_name.clear();
@@ -196,6 +206,7 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
   }
   void remove_peer(const wireguard::PublicKey &key) override {
     link_->remove_peer(key);
+    peers_changed();
     std::erase_if(options_.wireguard.peers,
                   [&](const WireGuardPeerOptions &peer) { return peer.config.public_key == key; });
   }
@@ -255,6 +266,16 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
       if (!kept) link_->remove_peer(standing.config.public_key);
     }
     for (const WireGuardPeerOptions &peer : peers) link_->set_peer(peer.config);
+  }
+
+  // The names of peers are made anew once, however many change in this turn.
+  void peers_changed() {
+    if (std::exchange(names_stale_, true)) return;
+    loop_.post([this, alive = std::weak_ptr<void>(alive_)] {
+      if (alive.expired()) return;
+      names_stale_ = false;
+      dns_.set_names(named_hosts(own_addresses(options_), link_->peers()));
+    });
   }
 
   // Endpoints of peers and names in rules, now and again.
@@ -330,6 +351,7 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
   std::unique_ptr<WireGuardLink> link_;
   std::unique_ptr<ForwardService> forwards_;
   Event names_changed_{loop_};
+  bool names_stale_ = false;
   bool ping_sockets_ = true;
   std::shared_ptr<void> alive_ = std::make_shared<int>();
 };

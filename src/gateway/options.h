@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "base/log.h"
+#include "dns/options.h"
 #include "flow/options.h"
 #include "link/options.h"
 #include "stack/options.h"
@@ -18,6 +19,7 @@ struct GatewayOptions {
   WireGuardLinkOptions wireguard;
   std::vector<IpPrefix> addresses;  // own inside addresses ([Interface] Address)
   std::vector<Endpoint> dns;        // the built-in DNS answers here; empty: first own address of each family, port 53
+  dns::Options resolving;           // whom it asks, and the domain of peers' names (empty: NAME.internal)
   std::vector<IpAddress> pingable;  // we answer echo here; empty: the own inside addresses
   PolicyOptions policy;
   std::vector<Forward> forwards;
