@@ -29,6 +29,13 @@ Protocol protocol_of(Forward::Transport transport) {
 Router::Router(RouteOptions options, const Policy &policy, IsPeer is_peer)
     : options_(std::move(options)), policy_(policy), is_peer_(std::move(is_peer)) {}
 
+IpAddress Router::hop_address(bool v4) const {
+  for (const IpAddress &own : options_.own) {
+    if (own.is_v4() == v4) return own;
+  }
+  return {};
+}
+
 bool Router::is_own(const IpAddress &address) const {
   return contains(options_.own, address);
 }

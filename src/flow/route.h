@@ -34,6 +34,9 @@ class Router {
   // clients; the host's network.
   Target route(const FlowKey &key, uint32_t client) const;
 
+  // Who we are to traceroute: the first own address of that family; unspecified: there is none.
+  IpAddress hop_address(bool v4) const;
+
   // The verdict behind a denied_by_policy, for the log.
   Verdict verdict(const FlowKey &key) const { return policy_.check(key); }
 

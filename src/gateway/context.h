@@ -36,6 +36,12 @@ struct Context {
   }
 };
 
+// Who tells a client that a packet was refused: the destination, whose answer it stands for; but a TTL ran out at us.
+inline IpAddress speaker(const Context &context, const FlowKey &key, DropReason reason) {
+  IpAddress hop = reason == DropReason::ttl_expired ? context.router.hop_address(key.is_v4()) : IpAddress();
+  return hop.is_unspecified() ? key.outside.address : hop;
+}
+
 // An admitted flow, closed when its holder goes.
 class FlowHandle {
  public:

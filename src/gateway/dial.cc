@@ -9,15 +9,15 @@
 
 namespace slipgate {
 
-Task<Result<StreamPtr, DialError>> Dialer::dial(Target target, uint32_t client) {
-  if (auto *host = std::get_if<target::HostTcp>(&target)) co_return co_await dial_host(host->endpoint);
+Task<Result<StreamPtr, DialError>> Dialer::dial(Target target, uint32_t client, uint8_t hops) {
+  if (auto *host = std::get_if<target::HostTcp>(&target)) co_return co_await dial_host(host->endpoint, hops);
   if (auto *forward = std::get_if<target::RemoteForward>(&target)) co_return co_await dial_forward(forward->index);
   if (std::holds_alternative<target::Dns>(target)) co_return dial_dns(client);
   co_return DialError{.code = ECONNREFUSED};
 }
 
-Task<Result<StreamPtr, DialError>> Dialer::dial_host(Endpoint endpoint) {
-  return dial_tcp(context_.loop, endpoint, {.source = context_.source_for(endpoint.address)});
+Task<Result<StreamPtr, DialError>> Dialer::dial_host(Endpoint endpoint, uint8_t hops) {
+  return dial_tcp(context_.loop, endpoint, {.source = context_.source_for(endpoint.address), .hops = hops});
 }
 
 // A forward's target is the operator's word: no policy, and the addresses of a name are tried in turn.

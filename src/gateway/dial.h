@@ -16,11 +16,11 @@ class Dialer {
   // `forwards`: what target::RemoteForward counts in.
   Dialer(Context &context, const std::vector<Forward> &forwards) : context_(context), forwards_(forwards) {}
 
-  // The outside of a TCP flow that `client` opened. Cancelled with its task.
-  Task<Result<StreamPtr, DialError>> dial(Target target, uint32_t client);
+  // The outside of a TCP flow that `client` opened; `hops` as in DialOptions. Cancelled with its task.
+  Task<Result<StreamPtr, DialError>> dial(Target target, uint32_t client, uint8_t hops = 0);
 
  private:
-  Task<Result<StreamPtr, DialError>> dial_host(Endpoint endpoint);
+  Task<Result<StreamPtr, DialError>> dial_host(Endpoint endpoint, uint8_t hops);
   Task<Result<StreamPtr, DialError>> dial_forward(size_t index);
   StreamPtr dial_dns(uint32_t client);
 

@@ -252,6 +252,8 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
     return uint16_t{0};
   }
 
+  IpAddress hop_address(bool v4) const override { return router_.hop_address(v4); }
+
   void host_moved() {
     std::vector<HostAddress> addresses;
     for (const IpAddress &address : host_addresses_->all()) addresses.push_back({address, address.family_bits()});

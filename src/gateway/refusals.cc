@@ -6,8 +6,9 @@ namespace slipgate {
 
 Refusal tcp_refusal(DropReason reason, bool v4) {
   switch (reason) {
-    case DropReason::no_ipv6:
-      return datagram_refusal(reason, v4);  // so that the client falls back to IPv4 without waiting
+    case DropReason::no_ipv6:  // so that the client falls back to IPv4 without waiting
+    case DropReason::ttl_expired:
+      return datagram_refusal(reason, v4);
     default:
       return Refusal::reset();
   }
@@ -23,6 +24,9 @@ Refusal datagram_refusal(DropReason reason, bool v4) {
     case DropReason::host_unreachable:
       return v4 ? Refusal::unreachable(icmp::kDestinationUnreachable, icmp::kHostUnreachable)
                 : Refusal::unreachable(icmpv6::kDestinationUnreachable, icmpv6::kNoRoute);
+    case DropReason::ttl_expired:
+      return v4 ? Refusal::unreachable(icmp::kTimeExceeded, icmp::kTtlExceeded)
+                : Refusal::unreachable(icmpv6::kTimeExceeded, icmpv6::kHopLimitExceeded);
     default:
       return v4 ? Refusal::unreachable(icmp::kDestinationUnreachable, icmp::kCommunicationProhibited)
                 : Refusal::unreachable(icmpv6::kDestinationUnreachable, icmpv6::kAdministrativelyProhibited);

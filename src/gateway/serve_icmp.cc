@@ -21,8 +21,7 @@ class EchoFlow final : public CarriedFlow, PingPortOwner {
   void request(const IpAddress &to, uint16_t sequence, Bytes payload, const DatagramInfo &info) {
     flow_->touch(context_.loop.now());
     flow_->bytes_up += payload.size();
-    bool sent = port_.send(sequence, payload, to,
-                           {.ttl = info.ttl, .traffic_class = info.traffic_class, .dont_fragment = info.dont_fragment});
+    bool sent = port_.send(sequence, payload, to, header_outside(info));
     if (!sent) context_.counters().drop(port_.open_error() ? DropReason::no_ping_socket : DropReason::send_failed);
   }
 
@@ -32,8 +31,7 @@ class EchoFlow final : public CarriedFlow, PingPortOwner {
     flow_->bytes_down += payload.size();
     FlowKey key = key_;
     key.outside.address = from;
-    context_.stack().send_echo_reply(key, sequence, payload,
-                                     {.ttl = header.ttl, .traffic_class = header.traffic_class});
+    context_.stack().send_echo_reply(key, sequence, payload, info_inside(header));
   }
 
   // Told to the client about its request as it left: IP header and echo header, built anew.
@@ -75,6 +73,18 @@ void EchoService::serve(const FlowKey &key, uint32_t client, uint16_t sequence, 
     context_.stack().send_echo_reply(key, sequence, payload, {.ttl = kDefaultTtl, .traffic_class = info.traffic_class});
     return;
   }
+  const bool neighbour = std::holds_alternative<target::Peer>(target);
+  if (info.ttl <= 1 && (neighbour || std::holds_alternative<target::HostEcho>(target))) {
+    refuse(key, DropReason::ttl_expired, original);
+    return;
+  }
+  if (neighbour) {
+    // It came in fragments: whole packets between clients pass the shard alone.
+    DatagramInfo further = info;
+    further.ttl--;
+    context_.stack().send_echo_request(key, sequence, payload, further);
+    return;
+  }
   if (!std::holds_alternative<target::HostEcho>(target)) {
     auto *refused = std::get_if<target::Refused>(&target);
     refuse(key, refused ? refused->reason : DropReason::no_service, original);
@@ -103,7 +113,7 @@ void EchoService::serve(const FlowKey &key, uint32_t client, uint16_t sequence, 
 void EchoService::refuse(const FlowKey &key, DropReason reason, Bytes original) {
   context_.counters().drop(reason);
   Refusal refusal = datagram_refusal(reason, key.is_v4());
-  context_.stack().send_icmp_error(key, original, key.outside.address, refusal.icmp_type, refusal.icmp_code);
+  context_.stack().send_icmp_error(key, original, speaker(context_, key, reason), refusal.icmp_type, refusal.icmp_code);
 }
 
 }  // namespace slipgate

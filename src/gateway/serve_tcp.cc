@@ -9,6 +9,10 @@ namespace slipgate {
 
 namespace {
 
+// A SYN that may pass so few routers is a traceroute's: kernels begin with 64 or more. The host's SYN passes as many
+// as are left; for others that would be two system calls for nothing.
+constexpr uint8_t kTracedHops = 32;
+
 // A flow whose two streams are joined.
 class Carried final : public RelayEnd {
  public:
@@ -48,6 +52,16 @@ Task<> TcpService::serve_request(StreamRequestPtr request) {
     co_return;
   }
 
+  const uint8_t hops = request->hops();
+  const bool routed = std::holds_alternative<target::HostTcp>(target);
+  if (routed && hops <= 1) {
+    context_.counters().drop(DropReason::ttl_expired);
+    Refusal refusal = tcp_refusal(DropReason::ttl_expired, v4);
+    refusal.from = speaker(context_, key, DropReason::ttl_expired);
+    request->refuse(refusal);
+    co_return;
+  }
+
   std::variant<Flow *, DropReason> admitted =
       context_.draining ? DropReason::too_many_flows
                         : context_.flows.open(key, request->client(), FlowState::connecting, *this);
@@ -58,7 +72,8 @@ Task<> TcpService::serve_request(StreamRequestPtr request) {
   }
   FlowHandle flow(context_.flows, **std::get_if<Flow *>(&admitted));
 
-  Result<StreamPtr, DialError> outside = co_await dialer_.dial(target, request->client());
+  Result<StreamPtr, DialError> outside = co_await dialer_.dial(
+      target, request->client(), routed && hops <= kTracedHops ? static_cast<uint8_t>(hops - 1) : uint8_t{0});
   if (!outside) {
     context_.counters().drop(drop_reason_for(outside.error()));
     log::debug("{}: {}", key.to_string(), outside.error().to_string());

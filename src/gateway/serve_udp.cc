@@ -15,6 +15,7 @@ namespace slipgate {
 
 namespace {
 
+// A forward is a proxy: its other side is no further away.
 DatagramHeader header_of(const DatagramInfo &info) {
   return {.ttl = info.ttl, .traffic_class = info.traffic_class, .dont_fragment = info.dont_fragment};
 }
@@ -34,7 +35,7 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
   void from_inside(const FlowKey &key, Bytes payload, const DatagramInfo &info, Bytes) override {
     flow_->touch(context_.loop.now());
     flow_->bytes_up += payload.size();
-    port_.send(payload, key.outside, header_of(info));
+    port_.send(payload, key.outside, header_outside(info));
   }
 
  private:
@@ -43,7 +44,7 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
     flow_->bytes_down += payload.size();
     FlowKey key = key_;
     key.outside = from;
-    context_.stack().send_datagram(key, payload, info_of(header));
+    context_.stack().send_datagram(key, payload, info_inside(header));
   }
 
   void on_datagram_error(const DatagramError &error) override {
@@ -160,11 +161,18 @@ void UdpService::serve(const FlowKey &key, uint32_t client, Bytes payload, const
     serve_dns(key, client, payload);
     return;
   }
-  if (std::holds_alternative<target::Peer>(target)) {
+  const bool neighbour = std::holds_alternative<target::Peer>(target);
+  if (info.ttl <= 1 && (neighbour || std::holds_alternative<target::HostUdp>(target))) {
+    refuse(key, DropReason::ttl_expired, original);  // lesson: gateway-is-a-hop
+    return;
+  }
+  if (neighbour) {
     // It came in fragments: whole packets between clients pass the shard alone.
     FlowKey onwards = key;
     std::swap(onwards.inside, onwards.outside);
-    context_.stack().send_datagram(onwards, payload, info);
+    DatagramInfo further = info;
+    further.ttl--;
+    context_.stack().send_datagram(onwards, payload, further);
     return;
   }
   DatagramFlow *carrier = nullptr;
@@ -204,7 +212,7 @@ void UdpService::refuse(const FlowKey &key, DropReason reason, Bytes original) {
   context_.counters().drop(reason);
   Refusal refusal = datagram_refusal(reason, key.is_v4());
   if (refusal.kind != Refusal::Kind::unreachable) return;
-  context_.stack().send_icmp_error(key, original, key.outside.address, refusal.icmp_type, refusal.icmp_code);
+  context_.stack().send_icmp_error(key, original, speaker(context_, key, reason), refusal.icmp_type, refusal.icmp_code);
 }
 
 void UdpService::serve_dns(const FlowKey &key, uint32_t client, Bytes payload) {

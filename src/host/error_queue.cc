@@ -69,7 +69,7 @@ bool describe_in_icmp(int code, bool v4, uint8_t &type, uint8_t &icmp_code) {
   static constexpr Row kRows[] = {
       {ENETUNREACH, 3, 0, 1, 0},  {EHOSTUNREACH, 3, 1, 1, 3},  {EHOSTDOWN, 3, 1, 1, 3}, {ENETDOWN, 3, 0, 1, 0},
       {ENOPROTOOPT, 3, 2, 1, 4},  {ECONNREFUSED, 3, 3, 1, 4},  {EACCES, 3, 13, 1, 1},   {EPERM, 3, 13, 1, 1},
-      {EAFNOSUPPORT, 3, 0, 1, 0}, {EADDRNOTAVAIL, 3, 1, 1, 0}, {EINVAL, 3, 1, 1, 3},    {EMSGSIZE, 3, 4, 2, 0},
+      {EAFNOSUPPORT, 3, 0, 1, 0}, {EADDRNOTAVAIL, 3, 1, 1, 0}, {EMSGSIZE, 3, 4, 2, 0},
   };
   for (const Row &row : kRows) {
     if (row.code != code) continue;

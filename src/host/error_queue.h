@@ -23,7 +23,8 @@ struct QueuedError {
 std::optional<QueuedError> take_error(int descriptor, MutableBytes quote = {});
 
 // Errors of a send that concern its destination, in ICMP's words of that family: what a client is told when there was
-// no ICMP message (our own routing table said so). False: nothing to tell.
+// no ICMP message (our own routing table said so). False: nothing to tell (EINVAL, too: Linux says it of a blackhole
+// route).
 bool describe_in_icmp(int code, bool v4, uint8_t &type, uint8_t &icmp_code);
 
 }  // namespace slipgate

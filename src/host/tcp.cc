@@ -14,6 +14,7 @@
 #include "host/error_queue.h"
 #include "io/socket_address.h"
 #include "io/wait.h"
+#include "wire/icmp.h"
 
 namespace slipgate {
 
@@ -70,8 +71,8 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
       bytes_ = room;
       kept_ = static_cast<uint32_t>(size);
       // A short read has emptied the socket: spare the call that would say EAGAIN. Not after a hangup, of which there
-      // is no second event.
-      if (kept_ < most && !hangup_) readable_ = false;
+      // is no second event; nor where urgent bytes come, at whose mark a read ends although there is more.
+      if (kept_ < most && !hangup_ && !urgent_) readable_ = false;
       return kept(most);
     }
     loop_.scratch().forget(this);
@@ -140,6 +141,7 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
   void on_events(uint32_t events) override {
     if (events & (EPOLLERR | EPOLLHUP)) failed_ = true;
     if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) hangup_ = true;
+    if (events & EPOLLPRI) urgent_ = true;
     if (connecting_) {
       events_ |= events;
       readable_ |= (events & EPOLLIN) != 0 || hangup_;
@@ -199,6 +201,7 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
   bool readable_ = true;
   bool writable_ = true;
   bool hangup_ = false;  // the peer will send no more
+  bool urgent_ = false;  // it has sent urgent bytes
   bool failed_ = false;  // the socket has an error to tell
   bool read_end_ = false;
   bool write_ended_ = false;
@@ -208,6 +211,7 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
 void set_stream_options(int descriptor) {
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);  // the client's kernel has decided already when to send
   set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1);  // urgent bytes are bytes; lesson: host-urgent-in-line
 }
 
 bool is_connected(int descriptor) {
@@ -223,8 +227,18 @@ DialError dial_error(int descriptor, int code, bool v4) {
     result.has_icmp = true;
     result.icmp_type = queued->error.icmp_type;
     result.icmp_code = queued->error.icmp_code;
+    result.reporter = queued->error.reporter;
   }
   return result;
+}
+
+// A SYN's hops are its own: the connection's other segments have the kernel's.
+void set_hops(int descriptor, int family, int hops) {
+  if (family == AF_INET) {
+    set_option(descriptor, IPPROTO_IP, IP_TTL, hops);
+  } else {
+    set_option(descriptor, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops);
+  }
 }
 
 bool is_exhaustion(int code) {
@@ -262,6 +276,7 @@ Task<Result<StreamPtr, DialError>> dial_tcp(Loop &loop, Endpoint to, DialOptions
   }
   set_receive_errors(fd, family, true);
   set_stream_options(fd);
+  if (options.hops > 0) set_hops(fd, family, options.hops);
 
   Event event(loop);
   auto stream = std::make_unique<HostStream>(loop, std::move(descriptor));
@@ -289,6 +304,7 @@ Task<Result<StreamPtr, DialError>> dial_tcp(Loop &loop, Endpoint to, DialOptions
   } else if (Result<void> watched = stream->begin(); !watched) {
     co_return DialError{.code = watched.error().code, .icmp_is_v4 = v4};
   }
+  if (options.hops > 0) set_hops(fd, family, -1);
   // An established connection is not ended by an ICMP message (RFC 5927).
   set_receive_errors(fd, family, false);
   co_return StreamPtr(std::move(stream));
@@ -296,12 +312,14 @@ Task<Result<StreamPtr, DialError>> dial_tcp(Loop &loop, Endpoint to, DialOptions
 
 Refusal refusal_for(const DialError &error, bool client_is_v4) {
   if (error.has_icmp && error.icmp_is_v4 == client_is_v4) {
-    return Refusal::unreachable(error.icmp_type, error.icmp_code);
+    bool expired = error.icmp_type == (client_is_v4 ? icmp::kTimeExceeded : icmpv6::kTimeExceeded);
+    return Refusal::unreachable(error.icmp_type, error.icmp_code, expired ? error.reporter : IpAddress());
   }
   uint8_t type, code;
   switch (error.code) {
     case ETIMEDOUT:
     case ECANCELED:
+    case EINVAL:  // what Linux says of a blackhole route
       return Refusal::silence();
     case ENETUNREACH:
     case ENETDOWN:
@@ -339,6 +357,7 @@ DropReason drop_reason_for(const DialError &error) {
     case EACCES:
     case EPERM:
     case ENOPROTOOPT:
+    case EINVAL:
       return DropReason::host_unreachable;
     case EAFNOSUPPORT:
       return DropReason::no_ipv6;

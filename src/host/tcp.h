@@ -28,6 +28,7 @@ struct DialError {
   bool icmp_is_v4 = true;
   uint8_t icmp_type = 0;
   uint8_t icmp_code = 0;
+  IpAddress reporter;  // whose message it is
 
   std::string to_string() const;
 };
@@ -35,13 +36,15 @@ struct DialError {
 struct DialOptions {
   std::optional<IpAddress> source;  // local address
   Duration timeout = seconds(130);  // a little longer than Linux retransmits a SYN (tcp_syn_retries 6: 127 s)
+  uint8_t hops = 0;                 // how many routers the SYN may pass; 0: the kernel's choice
 };
 
 // Connects; the task may be cancelled (ECANCELED). One unanswered connect() delays nobody else.
 Task<Result<StreamPtr, DialError>> dial_tcp(Loop &loop, Endpoint to, DialOptions options = {});
 
-// How the client is told: RST for "nothing listens", ICMP of its own family for what was unreachable or prohibited, and
-// silence when nobody answered (its own timer decides).
+// How the client is told: RST for "nothing listens", ICMP of its own family for what was unreachable or prohibited, as
+// from the destination (a hop that the TTL ended at speaks for itself), and silence when nobody answered (its own timer
+// decides) or nobody ever would (a black hole among the host's routes).
 Refusal refusal_for(const DialError &error, bool client_is_v4);
 // And how it is counted.
 DropReason drop_reason_for(const DialError &error);

@@ -17,8 +17,9 @@ namespace slipgate {
 
 class Pollable {
  public:
-  // Edge-triggered: told once when the descriptor becomes readable, writable, or failed (EPOLLIN, EPOLLOUT, EPOLLRDHUP,
-  // EPOLLHUP, EPOLLERR in `events`); go on until EAGAIN. May remove or destroy itself or any other Pollable.
+  // Edge-triggered: told once when the descriptor becomes readable, writable, or failed (EPOLLIN, EPOLLPRI, EPOLLOUT,
+  // EPOLLRDHUP, EPOLLHUP, EPOLLERR in `events`); go on until EAGAIN. May remove or destroy itself or any other
+  // Pollable.
   virtual void on_events(uint32_t events) = 0;
 
  protected:
@@ -30,7 +31,7 @@ class Pollable {
 inline constexpr uint32_t kEdgeTriggered = EPOLLET;  // lesson: host-hangup-told-once
 enum class Interest : uint32_t {
   reading = EPOLLIN | EPOLLRDHUP | kEdgeTriggered,
-  both = EPOLLIN | EPOLLRDHUP | EPOLLOUT | kEdgeTriggered,
+  both = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLOUT | kEdgeTriggered,
 };
 
 class Poller {

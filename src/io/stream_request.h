@@ -7,6 +7,7 @@
 
 #include "io/stream.h"
 #include "wire/flow_key.h"
+#include "wire/ip.h"
 
 namespace slipgate {
 
@@ -14,16 +15,19 @@ namespace slipgate {
 struct Refusal {
   enum class Kind : uint8_t {
     reset,        // RST: nothing listens there
-    unreachable,  // ICMP or ICMPv6 destination unreachable with this type and code (of the client's family)
+    unreachable,  // an ICMP or ICMPv6 error with this type and code (of the client's family)
     silence,      // say nothing: the client's own timer decides
   };
   Kind kind = Kind::reset;
   uint8_t icmp_type = 0;
   uint8_t icmp_code = 0;
+  IpAddress from;  // who says so; unspecified: the destination itself
 
-  static Refusal reset() { return {Kind::reset, 0, 0}; }
-  static Refusal silence() { return {Kind::silence, 0, 0}; }
-  static Refusal unreachable(uint8_t type, uint8_t code) { return {Kind::unreachable, type, code}; }
+  static Refusal reset() { return {Kind::reset, 0, 0, {}}; }
+  static Refusal silence() { return {Kind::silence, 0, 0, {}}; }
+  static Refusal unreachable(uint8_t type, uint8_t code, const IpAddress &from = {}) {
+    return {Kind::unreachable, type, code, from};
+  }
 };
 
 class StreamRequest {
@@ -33,6 +37,8 @@ class StreamRequest {
 
   virtual const FlowKey &key() const = 0;
   virtual uint32_t client() const = 0;  // Packet::client of the one who asks
+  // How many routers it may still pass (TTL, hop limit), this one included.
+  virtual uint8_t hops() const { return kDefaultTtl; }
 
   // Told once, at most, when the client gives up before the answer (RST, or its retransmissions ended); accept() fails
   // after that. Not called from within accept() or refuse().

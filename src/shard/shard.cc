@@ -67,7 +67,8 @@ void Shard::forward(LinkPacket &&packet, uint16_t link) {
   if (packet.parsed.ttl <= 1) {
     counters_.drop(DropReason::ttl_expired);
     const bool v4 = key.is_v4();
-    stack_.send_icmp_error(key, packet.packet.bytes(), key.outside.address,
+    const IpAddress hop = neighbours_->hop_address(v4);
+    stack_.send_icmp_error(key, packet.packet.bytes(), hop.is_unspecified() ? key.outside.address : hop,
                            v4 ? icmp::kTimeExceeded : icmpv6::kTimeExceeded,
                            v4 ? icmp::kTtlExceeded : icmpv6::kHopLimitExceeded);
     return;

@@ -22,6 +22,8 @@ class Neighbours {
   // The link of the other client whose address key.outside is, when `client` may talk to it; none: the stack's
   // business.
   virtual std::optional<uint16_t> neighbour_link(const FlowKey &key, uint32_t client) const = 0;
+  // Who says that a packet between clients has passed too many hops.
+  virtual IpAddress hop_address(bool v4) const = 0;
 
  protected:
   ~Neighbours() = default;

@@ -124,18 +124,31 @@ void Stack::World::icmp_error_from_inside(const LinkPacket &packet, Bytes messag
 }
 
 bool Stack::World::send_echo_reply(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info) {
-  bool v4 = key.is_v4();
+  IcmpEcho echo{};
+  echo.type = key.is_v4() ? icmp::kEchoReply : icmpv6::kEchoReply;
+  echo.identifier = key.inside.port;
+  echo.sequence = sequence;
+  return send_echo(key.outside.address, key.inside.address, echo, payload, info, key.link);
+}
+
+bool Stack::World::send_echo_request(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info) {
+  IcmpEcho echo{};
+  echo.type = key.is_v4() ? icmp::kEcho : icmpv6::kEchoRequest;
+  echo.identifier = key.inside.port;
+  echo.sequence = sequence;
+  return send_echo(key.inside.address, key.outside.address, echo, payload, info, key.link);
+}
+
+bool Stack::World::send_echo(const IpAddress &from, const IpAddress &to, IcmpEcho echo, Bytes payload,
+                             const DatagramInfo &info, uint16_t link) {
+  const bool v4 = from.is_v4();
   IpFields fields;
-  fields.source = key.outside.address;
-  fields.destination = key.inside.address;
+  fields.source = from;
+  fields.destination = to;
   fields.protocol = static_cast<uint8_t>(v4 ? Protocol::icmp : Protocol::icmpv6);
   fields.ttl = info.ttl;
   fields.traffic_class = info.traffic_class;
   fields.dont_fragment = info.dont_fragment;
-  IcmpEcho echo{};
-  echo.type = v4 ? icmp::kEchoReply : icmpv6::kEchoReply;
-  echo.identifier = key.inside.port;
-  echo.sequence = sequence;
   uint16_t sum = add_sums(ones_complement_sum(bytes_of(echo)), ones_complement_sum(payload));
   if (!v4) {
     sum = add_sums(sum, pseudo_header_sum(fields.source, fields.destination, fields.protocol,
@@ -143,7 +156,7 @@ bool Stack::World::send_echo_reply(const FlowKey &key, uint16_t sequence, Bytes 
   }
   echo.checksum = checksum_of(sum);
   pending();
-  return output.send(fields, bytes_of(echo), payload, key.link);
+  return output.send(fields, bytes_of(echo), payload, link);
 }
 
 bool Stack::World::send_icmp_error(const FlowKey &key, Bytes original, const IpAddress &from, uint8_t type,

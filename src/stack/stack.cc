@@ -88,6 +88,10 @@ bool Stack::send_echo_reply(const FlowKey &key, uint16_t sequence, Bytes payload
   return world_->send_echo_reply(key, sequence, payload, info);
 }
 
+bool Stack::send_echo_request(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info) {
+  return world_->send_echo_request(key, sequence, payload, info);
+}
+
 void Stack::send_icmp_error(const FlowKey &key, Bytes original, const IpAddress &from, uint8_t type, uint8_t code,
                             uint32_t info32) {
   world_->send_icmp_error(key, original, from, type, code, info32);

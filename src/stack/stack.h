@@ -93,6 +93,8 @@ class Stack {
   bool send_datagram(const FlowKey &key, Bytes payload, const DatagramInfo &info);
   // An echo reply from key.outside to key.inside (identifier key.inside.port).
   bool send_echo_reply(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info);
+  // The echo request that key.inside sent, on to key.outside, which is another client.
+  bool send_echo_request(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info);
   // An ICMP or ICMPv6 error (RFC 792, RFC 4443) about `original`, a packet from the client, quoting as much of it as
   // fits; it comes from `from` (normally the original destination). `info32` is the MTU for packet-too-big.
   // Rate-limited (RFC 4443 section 2.4) and never about an ICMP error (RFC 1122 section 3.2.2).

@@ -29,6 +29,7 @@ HeldSyn::HeldSyn(Stack::World &world, const LinkPacket &packet)
 
 void HeldSyn::replace(const LinkPacket &packet) {
   transport_offset_ = packet.parsed.transport_offset;
+  ttl_ = packet.parsed.ttl;
   const TcpHeader &header = *view_as<TcpHeader>(packet.packet.bytes().subspan(transport_offset_));
   // Data that came with the SYN is left out; it is not acknowledged, so the client sends it again.
   Bytes kept = packet.packet.bytes().first(transport_offset_ + header.header_length());
@@ -50,7 +51,7 @@ void HeldSyn::on_timer(Timer &, Time) {
 }
 
 TcpRequest::TcpRequest(Stack::World &world, HeldSyn &syn)
-    : world_(world), syn_(&syn), key_(syn.key), client_(syn.client) {
+    : world_(world), syn_(&syn), key_(syn.key), client_(syn.client), hops_(syn.ttl()) {
   syn.request = this;
 }
 
@@ -136,7 +137,8 @@ void Stack::World::refuse(HeldSyn &syn, Refusal refusal) {
       if (pbuf *segment = syn.segment()) reset_segment(syn.key, segment);
       break;
     case Refusal::Kind::unreachable:
-      send_icmp_error(syn.key, syn.original(), syn.key.outside.address, refusal.icmp_type, refusal.icmp_code, 0);
+      send_icmp_error(syn.key, syn.original(), refusal.from.is_unspecified() ? syn.key.outside.address : refusal.from,
+                      refusal.icmp_type, refusal.icmp_code, 0);
       break;
     case Refusal::Kind::silence:
       break;

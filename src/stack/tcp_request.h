@@ -31,6 +31,7 @@ class HeldSyn final : public TcpEntry, public TimerTarget {
   // Its TCP header for lwIP.
   pbuf *segment() const;
   Bytes original() const { return packet_; }
+  uint8_t ttl() const { return ttl_; }
   void on_timer(Timer &timer, Time now) override;
 
   TcpRequest *request = nullptr;
@@ -40,6 +41,7 @@ class HeldSyn final : public TcpEntry, public TimerTarget {
   Timer timer_{*this};
   std::vector<uint8_t> packet_;  // up to the end of the TCP header
   size_t transport_offset_ = 0;
+  uint8_t ttl_ = 0;
 };
 
 class TcpRequest final : public StreamRequest {
@@ -49,6 +51,7 @@ class TcpRequest final : public StreamRequest {
 
   const FlowKey &key() const override { return key_; }
   uint32_t client() const override { return client_; }
+  uint8_t hops() const override { return hops_; }
   void on_cancel(std::function<void()> handler) override { on_cancel_ = std::move(handler); }
   StreamPtr accept() override;
   void refuse(Refusal refusal) override;
@@ -61,6 +64,7 @@ class TcpRequest final : public StreamRequest {
   HeldSyn *syn_;
   const FlowKey key_;
   const uint32_t client_;
+  const uint8_t hops_;
   std::function<void()> on_cancel_;
 };
 

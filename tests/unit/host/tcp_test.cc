@@ -250,6 +250,16 @@ TEST_CASE("host stream: a reset is known to a stream that is not read") {
   CHECK(pair.stream->peek(0).error == ECONNRESET);
 }
 
+TEST_CASE("host stream: an urgent byte is a byte like others [host-urgent-in-line]") {
+  Pair pair;
+  Reader reader(*pair.stream);
+  int peer = pair.peer.descriptor.get();
+  REQUIRE(::send(peer, "one", 3, 0) == 3);
+  REQUIRE(::send(peer, "!", 1, MSG_OOB) == 1);
+  REQUIRE(::send(peer, "two", 3, 0) == 3);
+  CHECK(test::run_until(pair.loop, [&] { return reader.text == "one!two"; }));
+}
+
 TEST_CASE("host stream: 20 MB through a relay of two sockets arrive whole") {
   Loop loop;
   int inside[2], outside[2];
@@ -436,6 +446,18 @@ TEST_CASE("refusal: what the host met is told in the client's family") {
       {{.code = ECONNREFUSED}, true, Refusal::reset()},
       {{.code = EMFILE}, true, Refusal::reset()},
       {{.code = ETIMEDOUT}, true, Refusal::silence()},
+      {{.code = EINVAL}, true, Refusal::silence()},  // a blackhole route
+      // The hop where a SYN's TTL ran out is named; an unreachable destination is told as by itself.
+      {{.code = EHOSTUNREACH, .has_icmp = true, .icmp_type = 11, .reporter = IpAddress::v4(192, 0, 2, 1)},
+       true,
+       Refusal::unreachable(11, 0, IpAddress::v4(192, 0, 2, 1))},
+      {{.code = EHOSTUNREACH,
+        .has_icmp = true,
+        .icmp_type = 3,
+        .icmp_code = 1,
+        .reporter = IpAddress::v4(192, 0, 2, 1)},
+       true,
+       Refusal::unreachable(3, 1)},
   };
   for (const Row &row : rows) {
     INFO(row.error.to_string() << (row.client_is_v4 ? " v4" : " v6"));
@@ -443,6 +465,7 @@ TEST_CASE("refusal: what the host met is told in the client's family") {
     CHECK(refusal.kind == row.wanted.kind);
     CHECK(refusal.icmp_type == row.wanted.icmp_type);
     CHECK(refusal.icmp_code == row.wanted.icmp_code);
+    CHECK(refusal.from == row.wanted.from);
   }
 }
 

@@ -111,6 +111,21 @@ TEST_CASE("an echo request is passed on, never answered by the stack itself [ech
   }
 }
 
+TEST_CASE("an echo request that came in fragments goes on to the other client") {
+  for (bool v4 : {true, false}) {
+    Harness h(v4);
+    FlowKey key = h.key;
+    key.inside.port = 0x1234;
+    REQUIRE(h.stack.send_echo_request(key, 7, bytes("ping"), {.ttl = 63}));
+    Sent request = h.next();
+    CHECK(request.parsed.key.inside.address == h.key.inside.address);
+    CHECK(request.parsed.key.outside.address == h.key.outside.address);
+    CHECK(request.parsed.key.inside.port == 0x1234);
+    CHECK(request.parsed.ttl == 63);
+    CHECK(request.packet[request.parsed.transport_offset] == (v4 ? 8 : 128));
+  }
+}
+
 TEST_CASE("checksums of ICMP [icmp-checksum-verified]") {
   for (bool v4 : {true, false}) {
     Harness h(v4);

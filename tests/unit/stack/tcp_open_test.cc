@@ -98,6 +98,16 @@ TEST_CASE("an unreachable destination is an ICMP error from that destination") {
   }
 }
 
+TEST_CASE("an error of a hop comes from that hop, and the request knows how many it may pass") {
+  Harness h;
+  h.send({.flags = SYN, .sequence = 1000, .ttl = 2});
+  CHECK(h.request->hops() == 2);
+  h.request->refuse(Refusal::unreachable(11, 0, IpAddress::v4(198, 51, 100, 1)));
+  Sent answer = h.next();
+  CHECK(answer.parsed.key.inside.address == IpAddress::v4(198, 51, 100, 1));
+  CHECK(answer.packet[answer.parsed.transport_offset] == 11);
+}
+
 TEST_CASE("silence, and a request that is dropped") {
   Harness h;
   h.send({.flags = SYN, .sequence = 1000});
