@@ -23,6 +23,7 @@
 #include "io/wait.h"
 #include "link/wireguard_link.h"
 #include "shard/shard.h"
+#include "wire/icmp.h"
 
 namespace slipgate {
 
@@ -235,7 +236,13 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
                Bytes original) override {
     echo_.serve(key, client, sequence, payload, info, original);
   }
-  void on_icmp_error(const FlowKey &, uint32_t, uint8_t, uint8_t, uint32_t) override {
+  void on_icmp_error(const FlowKey &key, uint32_t client, uint8_t type, uint8_t code, uint32_t mtu) override {
+    bool too_big = key.is_v4() ? type == icmp::kDestinationUnreachable && code == icmp::kFragmentationNeeded
+                               : type == icmpv6::kPacketTooBig;
+    if (too_big && link_->peer_for(key.inside.address) == client) {
+      shard_.stack().learn_path_mtu(key.inside.address, mtu);
+      return;
+    }
     // The host's sockets have no way to be told.
     shard_.counters().drop(DropReason::icmp_ignored);
   }

@@ -280,6 +280,11 @@ void Connection::resend(uint32_t from, uint32_t to) {
   bool fin = sequence_before(data_end, to);
   uint32_t end = fin ? data_end : to;
   if (sequence_before(from, data_begin) || sequence_before(end, from)) return;
+  // Packets of before may be larger than the path that fit_path() was told of.
+  while (end - from > pcb_->mss) {
+    send_alone(from, 0, from - data_begin, pcb_->mss);
+    from += pcb_->mss;
+  }
   send_alone(from, static_cast<uint8_t>(TcpHeader::kPsh | (fin ? TcpHeader::kFin : 0)), from - data_begin, end - from);
 }
 
@@ -327,6 +332,7 @@ void Connection::after() {
     if (growth_start_ - opened_at_ < RoundTrip::kFirstTimeout) {
       handshake_ = std::max<Duration>(growth_start_ - opened_at_, microseconds(1));
     }
+    fit_path(world_.paths.mtu_to(key.inside.address));
     world_.counters.tcp_flows_opened++;
     readable();
     writable_again();
@@ -700,6 +706,17 @@ void Connection::watch(StreamWatcher *watcher) {
 
 bool Connection::awaits_answer_to(uint32_t sequence) const {
   return pcb_ && pcb_->state == SYN_SENT && sequence == pcb_->snd_nxt - 1;
+}
+
+bool Connection::has_outstanding(uint32_t sequence) const {
+  return pcb_ && !sequence_before(sequence, pcb_->lastack) && sequence_before(sequence, pcb_->snd_nxt);
+}
+
+// What is outstanding in larger packets is lost; the sender's probe or timer finds out, and resend() cuts it anew.
+void Connection::fit_path(uint16_t mtu) {
+  const size_t headers = (key.is_v4() ? sizeof(Ipv4Header) : sizeof(Ipv6Header)) + sizeof(TcpHeader);
+  const u16_t mss = static_cast<u16_t>(mtu - headers);
+  if (pcb_ && mss < pcb_->mss) pcb_->mss = mss;
 }
 
 void Connection::give_up() {

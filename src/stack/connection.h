@@ -61,6 +61,10 @@ class Connection final : public TcpEntry, public TimerTarget {
   void fail(int error);
   // Whether it is a SYN of this sequence number that waits for an answer.
   bool awaits_answer_to(uint32_t sequence) const;
+  // Whether it has sent this sequence number and waits for its acknowledgment.
+  bool has_outstanding(uint32_t sequence) const;
+  // Packets of no more than `mtu` bytes from now on: the segment size shrinks, and never grows again.
+  void fit_path(uint16_t mtu);
   // Its Stack::Connecting is gone.
   void give_up();
   bool has_owner() const { return stream_ || connecting_; }

@@ -94,13 +94,23 @@ void Stack::World::icmp_error_from_inside(const LinkPacket &packet, Bytes messag
     key.inside.port = ports.destination_port;
   }
   if (key.protocol == Protocol::tcp) {
-    // An opening connection fails; an established one is left to its own timers (RFC 5927 section 4).
+    // An opening connection fails; an established one is left to its own timers (RFC 5927 section 4), but hears of a
+    // path that is too narrow for what it has in flight (section 7).
     TcpEntry *entry = table.find(key);
+    if (entry && entry->client != packet.packet.client) entry = nullptr;  // lesson: icmp-error-of-its-own-client
     uint32_t sequence = view_as<be32>(quoted.subspan(4))->value();
-    bool unreachable = header.type == (v4 ? icmp::kDestinationUnreachable : icmpv6::kDestinationUnreachable);
-    if (unreachable && entry && entry->kind == TcpEntry::Kind::connection) {
+    bool too_big = v4 ? header.type == icmp::kDestinationUnreachable && header.code == icmp::kFragmentationNeeded
+                      : header.type == icmpv6::kPacketTooBig;
+    bool unreachable =
+        !too_big && header.type == (v4 ? icmp::kDestinationUnreachable : icmpv6::kDestinationUnreachable);
+    if (entry && entry->kind == TcpEntry::Kind::connection) {
       Connection &connection = static_cast<Connection &>(*entry);
-      if (connection.awaits_answer_to(sequence)) {
+      if (too_big && connection.has_outstanding(sequence)) {  // lesson: tcp-path-mtu-of-a-segment-in-flight
+        paths.learn(key.inside.address, mtu);
+        connection.fit_path(paths.mtu_to(key.inside.address));
+        return;
+      }
+      if (unreachable && connection.awaits_answer_to(sequence)) {
         bool refused = header.code == (v4 ? icmp::kPortUnreachable : icmpv6::kPortUnreachable);
         connection.fail(refused ? ECONNREFUSED : EHOSTUNREACH);
         return;

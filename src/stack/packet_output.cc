@@ -37,6 +37,10 @@ Bytes addresses_of(const uint8_t *packet, bool v4) {
   return v4 ? Bytes(packet + 12, 8) : Bytes(packet + 8, 32);
 }
 
+IpAddress destination_of(const uint8_t *packet, bool v4) {
+  return v4 ? IpAddress::from_v4({packet + 16, 4}) : IpAddress::from_v6({packet + 24, 16});
+}
+
 uint16_t sum_of_pseudo_header(const uint8_t *packet, bool v4, uint8_t protocol, size_t length) {
   be32 words[2] = {static_cast<uint32_t>(length), protocol};
   return add_sums(ones_complement_sum(addresses_of(packet, v4)), ones_complement_sum(bytes_of(words)));
@@ -44,8 +48,8 @@ uint16_t sum_of_pseudo_header(const uint8_t *packet, bool v4, uint8_t protocol, 
 
 }  // namespace
 
-PacketOutput::PacketOutput(StackOutput &sink, Counters &counters, const StackConfig &config)
-    : sink_(sink), counters_(counters), mtu_(config.mtu), identification_(config.secret) {
+PacketOutput::PacketOutput(StackOutput &sink, Counters &counters, const StackConfig &config, const PathMtus &paths)
+    : sink_(sink), counters_(counters), paths_(paths), identification_(config.secret) {
   batch_.reserve(kBatch);
 }
 
@@ -60,7 +64,10 @@ bool PacketOutput::take(const pbuf *chain, uint16_t link, bool dont_fragment, si
       return take_segments(chain, link, transport, segment_size);
     }
   }
-  if (chain->tot_len > mtu_) return take_large(chain, link, dont_fragment);
+  // A TCP segment is as large as its connection knows that it may be.
+  const bool datagram = protocol == static_cast<uint8_t>(Protocol::udp);
+  const size_t mtu = paths_.any() && datagram ? paths_.mtu_to(destination_of(first, v4)) : paths_.link_mtu();
+  if (chain->tot_len > mtu) return take_large(chain, link, dont_fragment);
   Packet packet = sink_.allocate(chain->tot_len);
   if (!packet) return send(Packet(), link);
   uint8_t *bytes = packet.data();
@@ -196,10 +203,11 @@ bool PacketOutput::take_large(const pbuf *chain, uint16_t link, bool dont_fragme
 
 bool PacketOutput::send(IpFields fields, Bytes message, Bytes payload, uint16_t link) {
   size_t first = batch_.size();
-  if (fields.header_size() + message.size() + payload.size() > mtu_) {
+  const uint16_t mtu = paths_.mtu_to(fields.destination);
+  if (fields.header_size() + message.size() + payload.size() > mtu) {
     fields.identification = identification_.next(fields.source, fields.destination);
   }
-  if (!make_packets(fields, message, payload, mtu_, sink_, counters_, batch_)) return false;
+  if (!make_packets(fields, message, payload, mtu, sink_, counters_, batch_)) return false;
   added(first, link);
   return true;
 }

@@ -7,6 +7,7 @@
 #include "base/counters.h"
 #include "stack/fragments.h"
 #include "stack/lwip.h"
+#include "stack/path_mtu.h"
 #include "stack/stack.h"
 
 namespace slipgate {
@@ -15,7 +16,7 @@ class PacketOutput {
  public:
   static constexpr size_t kBatch = 256;  // handed on when this many have gathered, or at the end of the turn
 
-  PacketOutput(StackOutput &sink, Counters &counters, const StackConfig &config);
+  PacketOutput(StackOutput &sink, Counters &counters, const StackConfig &config, const PathMtus &paths);
 
   // An IP packet with a TCP or UDP header, from the IP header on and without checksums; it stays lwIP's. A TCP segment
   // with more than `segment_size` bytes of payload is cut into packets of so many. False: dropped and counted.
@@ -36,7 +37,7 @@ class PacketOutput {
 
   StackOutput &sink_;
   Counters &counters_;
-  const uint16_t mtu_;
+  const PathMtus &paths_;
   FragmentIdentification identification_;
   std::vector<Packet> batch_;
 };

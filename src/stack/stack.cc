@@ -97,6 +97,10 @@ void Stack::send_icmp_error(const FlowKey &key, Bytes original, const IpAddress 
   world_->send_icmp_error(key, original, from, type, code, info32);
 }
 
+void Stack::learn_path_mtu(const IpAddress &to, uint32_t mtu) {
+  world_->paths.learn(to, mtu);
+}
+
 size_t Stack::connections() const {
   return world_->connections;
 }

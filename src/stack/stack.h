@@ -101,6 +101,11 @@ class Stack {
   void send_icmp_error(const FlowKey &key, Bytes original, const IpAddress &from, uint8_t type, uint8_t code,
                        uint32_t info32 = 0);
 
+  // The path to this address of a client takes packets of no more than `mtu` bytes ("packet too big" from inside, by
+  // on_icmp_error(), once it is known to be that client's): datagrams are cut to it, for ten minutes. Connections learn
+  // for themselves.
+  void learn_path_mtu(const IpAddress &to, uint32_t mtu);
+
   size_t connections() const;
 
   class World;  // stack/*.cc only

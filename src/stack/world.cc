@@ -87,7 +87,8 @@ Stack::World::World(const StackConfig &stack_config, TimerWheel &wheel, StackOut
       events(stack_events),
       counters(stack_counters),
       reassembled(Reassembly::kBufferBytes, std::max<size_t>(stack_config.max_fragments / 4, 1) + kHeldReassembled, 4),
-      output(stack_output, stack_counters, stack_config),
+      paths(wheel, stack_config.mtu, stack_config.secret),
+      output(stack_output, stack_counters, stack_config, paths),
       table(stack_config.secret),
       reassembly_({.most_datagrams = std::max<size_t>(stack_config.max_fragments / 4, 1)}, reassembled, wheel,
                   stack_counters, stack_config.secret) {

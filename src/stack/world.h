@@ -99,6 +99,7 @@ class Stack::World final {
   BufferPool reassembled;  // before all that may hold its packets
   PacketPbufs pbufs;
   ChunkPool chunks;
+  PathMtus paths;
   PacketOutput output;
   ConnectionTable table;
   size_t connections = 0;  // in the table, requests not counted
