@@ -169,6 +169,19 @@ const GatewayRow kLinkOptions[] = {
      [](GatewayOptions &o, std::string_view v) { return timeout(v, o.limits.tcp_idle_timeout); }},
     {"udp-idle-timeout", 0, "S", "seconds after which a silent UDP flow ends", "300 (RFC 4787)", false,
      [](GatewayOptions &o, std::string_view v) { return timeout(v, o.limits.udp_idle_timeout); }},
+    {"metrics", 0, "ADDR", "HTTP on IP:PORT or unix:PATH: /metrics for Prometheus, /healthz, / a status page", "off",
+     false,
+     [](GatewayOptions &o, std::string_view v) -> Result<void> {
+       constexpr std::string_view kUnix = "unix:";
+       if (v.starts_with(kUnix) && v.size() > kUnix.size()) {
+         o.metrics = ListenAddress{std::nullopt, std::string(v.substr(kUnix.size()))};
+         return {};
+       }
+       Result<Endpoint> read = parse_endpoint(v);
+       if (!read) return Error{0, "not IP:PORT or unix:PATH; give 127.0.0.1:9100 to serve this machine only"};
+       o.metrics = ListenAddress{*read, {}};
+       return {};
+     }},
     {"name", 0, "NAME", "this gateway's name: control socket, logs",
      "the configuration file's stem, else the command, with -2, -3 ... if taken", false,
      [](GatewayOptions &o, std::string_view v) { return gateway_name(v, o.name); }},

@@ -1,5 +1,7 @@
 #include "control/serve.h"
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <memory>
@@ -7,9 +9,13 @@
 
 #include "base/log.h"
 #include "control/control_socket.h"
+#include "control/http_server.h"
+#include "control/metrics.h"
 #include "control/notify.h"
+#include "control/report.h"
+#include "control/status_page.h"
+#include "control/top_flows.h"
 #include "control/uapi_socket.h"
-#include "crypto/key_text.h"
 #include "gateway/gateway.h"
 #include "host/limits.h"
 #include "io/loop.h"
@@ -22,62 +28,10 @@ constexpr Duration kMostDrain = seconds(5);
 // A client that was given its file connects within seconds; after this its user wants to know what to look at.
 constexpr Duration kHandshakeHint = seconds(30);
 
+constexpr size_t kPageFlows = 50;  // that the status page shows
+constexpr size_t kMostTopFlows = 1000;
+
 using Json = nlohmann::json;
-
-double seconds_of(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
-Json to_json(const GatewayStatus &status, const GatewayOptions &options, Time now) {
-  Json peers = Json::array();
-  for (const wireguard::PeerStatus &peer : status.peers) {
-    Json allowed = Json::array();
-    for (const IpPrefix &prefix : peer.config.allowed_ips) allowed.push_back(prefix.to_string());
-    Json entry{
-        {"name", peer.config.name},
-        {"public_key", to_base64(peer.config.public_key)},
-        {"allowed_ips", allowed},
-        {"received_bytes", peer.received_bytes},
-        {"sent_bytes", peer.sent_bytes},
-        {"endpoint", peer.path ? Json(peer.path->remote.to_string()) : Json()},
-        {"seconds_since_handshake", peer.last_handshake ? Json(seconds_of(now - *peer.last_handshake)) : Json()}};
-    peers.push_back(entry);
-  }
-  Json drops = Json::object();
-  for (size_t i = 0; i < kDropReasons; i++) {
-    if (status.counters.drops[i]) drops[std::string(name_of(static_cast<DropReason>(i)))] = status.counters.drops[i];
-  }
-  const Counters &counters = status.counters;
-  return {{"name", status.name},
-          {"config", options.config_file},
-          {"listen", status.listen.to_string()},
-          {"public_key", to_base64(status.public_key)},
-          {"uptime_seconds", seconds_of(now - status.started)},
-          {"flows", status.flows},
-          {"tcp_connections", status.connections},
-          {"ping_sockets", status.ping_sockets},
-          {"peers", peers},
-          {"packets", {{"from_link", counters.packets_from_link}, {"to_link", counters.packets_to_link}}},
-          {"bytes", {{"from_link", counters.bytes_from_link}, {"to_link", counters.bytes_to_link}}},
-          {"datagrams",
-           {{"received", counters.datagrams_received},
-            {"receive_calls", counters.receive_calls},
-            {"sent", counters.datagrams_sent},
-            {"send_calls", counters.send_calls}}},
-          {"handshakes", counters.handshakes},
-          {"dns_queries", counters.dns_queries},
-          {"drops", drops}};
-}
-
-Json to_json(const FlowStatus &flow) {
-  return {{"protocol", flow.key.to_string()},
-          {"client", flow.client},
-          {"state", flow.state},
-          {"bytes_up", flow.bytes_up},
-          {"bytes_down", flow.bytes_down},
-          {"age_seconds", seconds_of(flow.age)},
-          {"idle_seconds", seconds_of(flow.idle)}};
-}
 
 // One served gateway: what answers signals and control requests while the loop runs.
 class Served final : TimerTarget {
@@ -95,22 +49,46 @@ class Served final : TimerTarget {
     if (!hooks_.hints.empty()) loop_.timers().arm(hint_, loop_.now() + kHandshakeHint);
   }
 
+  std::optional<HttpAnswer> page(std::string_view path) {
+    if (path == "/") return HttpAnswer{200, "text/html; charset=utf-8", std::string(kStatusPage)};
+    if (path == "/healthz") {
+      if (stopping_) return HttpAnswer{503, "text/plain; charset=utf-8", "draining\n"};
+      return HttpAnswer{200, "text/plain; charset=utf-8", "ok\n"};
+    }
+    if (path == "/metrics") {
+      const double wall = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+      return HttpAnswer{200, kMetricsContentType, metrics_text(gateway_.status(), BootClock::now(), wall)};
+    }
+    if (path == "/status.json") return HttpAnswer{200, "application/json", json_text(top(kPageFlows))};
+    return std::nullopt;
+  }
+
   Json handle(const Json &request) {
     std::string command = request.value("command", "");
-    if (command == "status") return to_json(gateway_.status(), options_, loop_.now());
-    if (command == "flows") {
-      Json flows = Json::array();
-      for (const FlowStatus &flow : gateway_.flows()) flows.push_back(to_json(flow));
-      return {{"flows", flows}};
-    }
+    if (command == "status") return status_report(gateway_.status(), options_.config_file, loop_.now());
+    if (command == "flows") return {{"flows", flows_report(gateway_.flows(), loop_.now())}};
+    if (command == "top") return top(std::min<size_t>(request.value("limit", kPageFlows), kMostTopFlows));
     if (command == "reload") {
       Result<void> done = reload();
       return done ? Json{{"ok", true}} : Json{{"error", done.error().text}};
     }
-    return {{"error", "unknown command '" + command + "' (expected status, flows or reload)"}};
+    return {{"error", "unknown command '" + command + "' (expected status, flows, top or reload)"}};
   }
 
  private:
+  Json top(size_t most) {
+    Json flows = Json::array();
+    size_t total = 0;
+    for (const FlowRate &rate : top_.busiest(most, total)) {
+      Json flow = flow_report(rate.flow, loop_.now());
+      flow["up_per_second"] = rate.up;
+      flow["down_per_second"] = rate.down;
+      flows.push_back(std::move(flow));
+    }
+    Json status = status_report(gateway_.status(), options_.config_file, loop_.now());
+    return {{"status", std::move(status)}, {"flows", std::move(flows)}, {"flows_total", total}};
+  }
+
   void on_signal(int signal) {
     if (signal != SIGHUP) return stop(signal);
     if (Result<void> done = reload(); !done) log::error("reload: {}", done.error().text);
@@ -148,6 +126,7 @@ class Served final : TimerTarget {
   GatewayOptions options_;
   ServeHooks hooks_;
   Signals signals_;
+  TopFlows top_{loop_, [this] { return gateway_.flows(); }};
   Timer hint_{*this};
   bool stopping_ = false;
 };
@@ -190,6 +169,18 @@ int serve(GatewayOptions options, ServeHooks hooks) {
     }
     uapi = std::move(*made);
     log::info("wg finds this gateway as {} at {}", options.interface, uapi->path());
+  }
+
+  std::unique_ptr<HttpServer> http;
+  if (options.metrics) {
+    Result<std::unique_ptr<HttpServer>> opened_http =
+        HttpServer::open(loop, *options.metrics, [&](std::string_view path) { return served.page(path); });
+    if (!opened_http) {
+      log::error("{}", opened_http.error().text);
+      return 1;
+    }
+    http = std::move(*opened_http);
+    log::info("metrics and the status page at {}", http->address());
   }
 
   GatewayStatus status = (*gateway)->status();

@@ -168,6 +168,7 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
     status.public_key = link_->public_key();
     status.started = started_;
     status.flows = flows_.size();
+    status.flows_limit = limits_.max_flows;
     status.connections = const_cast<Shard &>(shard_).stack().connections();
     status.ping_sockets = ping_sockets_;
     status.peers = link_->peers();
@@ -179,8 +180,8 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
     std::vector<FlowStatus> all;
     flows_.for_each([&](Flow &flow) {
       static constexpr const char *kStates[] = {"connecting", "established", "closing"};
-      all.push_back({flow.key, link_->client_name(flow.client), kStates[static_cast<int>(flow.state())], flow.bytes_up,
-                     flow.bytes_down, loop_.now() - flow.opened, loop_.now() - flow.last_active});
+      all.push_back({flow.key, {}, link_->client_name(flow.client), kStates[static_cast<int>(flow.state())],
+                     flow.bytes_up, flow.bytes_down, flow.opened, flow.last_active});
     });
     return all;
   }

@@ -17,11 +17,12 @@
 namespace slipgate {
 
 struct FlowStatus {
-  FlowKey key;
+  FlowKey key;         // the inside
+  std::string host;    // the other side: what was dialled, "203.0.113.2:80", or who serves it, "dns"
   std::string client;  // name of the peer
   std::string state;
   uint64_t bytes_up = 0, bytes_down = 0;
-  Duration age{}, idle{};
+  Time opened, last_active;
 };
 
 struct GatewayStatus {
@@ -29,7 +30,7 @@ struct GatewayStatus {
   Endpoint listen;  // of the WireGuard socket, with the port it really has
   wireguard::PublicKey public_key{};
   Time started;
-  size_t flows = 0, connections = 0;
+  size_t flows = 0, flows_limit = 0, connections = 0;
   bool ping_sockets = true;
   std::vector<wireguard::PeerStatus> peers;
   Counters counters;

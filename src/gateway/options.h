@@ -14,6 +14,12 @@
 
 namespace slipgate {
 
+// Where something listens on the host: an address, or a Unix socket's path.
+struct ListenAddress {
+  std::optional<Endpoint> endpoint;
+  std::string path;
+};
+
 struct GatewayOptions {
   std::string name = "wireguard";  // control socket, logs, metrics label
   WireGuardLinkOptions wireguard;
@@ -29,9 +35,10 @@ struct GatewayOptions {
   size_t tcp_buffer_size = 4 << 20;
   Congestion congestion = Congestion::bbr;
 
-  std::string interface;     // WireGuard's userspace API is served under this name; empty: it is not
-  std::string config_file;   // reread on reload; empty: none
-  std::string control_path;  // empty: $XDG_RUNTIME_DIR/slipgate/NAME.sock when that folder exists
+  std::string interface;                 // WireGuard's userspace API is served under this name; empty: it is not
+  std::string config_file;               // reread on reload; empty: none
+  std::string control_path;              // empty: $XDG_RUNTIME_DIR/slipgate/NAME.sock when that folder exists
+  std::optional<ListenAddress> metrics;  // HTTP: metrics, health, the status page
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
   std::optional<int> ready_fd;

@@ -1,0 +1,88 @@
+#include "control/report.h"
+
+#include <nlohmann/json.hpp>
+
+#include "crypto/key_text.h"
+
+namespace slipgate {
+namespace {
+
+using Json = nlohmann::json;
+
+double seconds_of(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+Json peers_report(const GatewayStatus &status, Time now) {
+  Json peers = Json::array();
+  for (const wireguard::PeerStatus &peer : status.peers) {
+    Json allowed = Json::array();
+    for (const IpPrefix &prefix : peer.config.allowed_ips) allowed.push_back(prefix.to_string());
+    peers.push_back(
+        {{"name", peer.config.name},
+         {"public_key", to_base64(peer.config.public_key)},
+         {"allowed_ips", allowed},
+         {"received_bytes", peer.received_bytes},
+         {"sent_bytes", peer.sent_bytes},
+         {"endpoint", peer.path ? Json(peer.path->remote.to_string()) : Json()},
+         {"seconds_since_handshake", peer.last_handshake ? Json(seconds_of(now - *peer.last_handshake)) : Json()}});
+  }
+  return peers;
+}
+
+Json status_report(const GatewayStatus &status, const std::string &config_file, Time now) {
+  Json drops = Json::object(), descriptions = Json::object();
+  for (size_t i = 0; i < kDropReasons; i++) {
+    if (!status.counters.drops[i]) continue;
+    const auto reason = static_cast<DropReason>(i);
+    drops[std::string(name_of(reason))] = status.counters.drops[i];
+    descriptions[std::string(name_of(reason))] = description_of(reason);
+  }
+  const Counters &counters = status.counters;
+  return {{"name", status.name},
+          {"config", config_file},
+          {"listen", status.listen.to_string()},
+          {"public_key", to_base64(status.public_key)},
+          {"uptime_seconds", seconds_of(now - status.started)},
+          {"flows", status.flows},
+          {"flows_limit", status.flows_limit},
+          {"tcp_connections", status.connections},
+          {"ping_sockets", status.ping_sockets},
+          {"peers", peers_report(status, now)},
+          {"packets", {{"from_link", counters.packets_from_link}, {"to_link", counters.packets_to_link}}},
+          {"bytes", {{"from_link", counters.bytes_from_link}, {"to_link", counters.bytes_to_link}}},
+          {"datagrams",
+           {{"received", counters.datagrams_received},
+            {"receive_calls", counters.receive_calls},
+            {"sent", counters.datagrams_sent},
+            {"send_calls", counters.send_calls}}},
+          {"handshakes", counters.handshakes},
+          {"dns_queries", counters.dns_queries},
+          {"drops", drops},
+          {"drop_descriptions", descriptions}};
+}
+
+Json flow_report(const FlowStatus &flow, Time now) {
+  return {{"protocol", flow.key.to_string()},
+          {"host", flow.host},
+          {"client", flow.client},
+          {"state", flow.state},
+          {"bytes_up", flow.bytes_up},
+          {"bytes_down", flow.bytes_down},
+          {"age_seconds", seconds_of(now - flow.opened)},
+          {"idle_seconds", seconds_of(now - flow.last_active)}};
+}
+
+Json flows_report(std::span<const FlowStatus> flows, Time now) {
+  Json all = Json::array();
+  for (const FlowStatus &flow : flows) all.push_back(flow_report(flow, now));
+  return all;
+}
+
+std::string json_text(const Json &value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace slipgate
