@@ -71,6 +71,7 @@ namespace slipgate {
   X(send_failed, "host socket did not take the datagram")                               \
   /* links and dns */                                                                   \
   X(link_queue_full, "transmit queue of the link full")                                 \
+  X(mailbox_full, "too much waits for the shard of the peer")                           \
   X(link_send_failed, "link's socket did not take the datagram")                        \
   X(dns_malformed, "malformed DNS message")                                             \
   X(dns_limit, "too many DNS queries in flight")                                        \

@@ -153,6 +153,8 @@ const GatewayRow kLinkOptions[] = {
      }},
     {"congestion", 0, "bbr|cubic", "how the gateway's TCP sends towards clients", "bbr", false,
      [](GatewayOptions &o, std::string_view v) { return choice(v, kCongestion, o.congestion); }},
+    {"threads", 0, "N", "shards, each with peers of its own", "as many as there are processors", false,
+     [](GatewayOptions &o, std::string_view v) { return number(v, 1, kMostThreads, o.threads); }},
     {"transmit-queue-capacity", 0, "PACKETS", "packets queued towards a link before backpressure", "1024", false,
      [](GatewayOptions &o, std::string_view v) {
        return number(v, 1, kLongestQueue, o.wireguard.transmit_queue_capacity);

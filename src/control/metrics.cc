@@ -41,6 +41,7 @@ const CounterRow kCounters[] = {
      &Counters::datagrams_sent},
     {"slipgate_link_transmit_calls_total", "System calls that sent them.", "link", kLink, &Counters::send_calls},
     {"slipgate_handshakes_total", "Handshakes completed with peers.", "", "", &Counters::handshakes},
+    {"slipgate_messages_total", "Packets and handshakes passed from thread to thread.", "", "", &Counters::messages},
     {"slipgate_tcp_segments_total", "TCP segments from inside.", "", "", &Counters::tcp_segments},
     {"slipgate_tcp_segments_merged_total", "TCP segments from inside that were handled with the one before.", "", "",
      &Counters::tcp_segments_merged},

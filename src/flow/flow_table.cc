@@ -42,11 +42,20 @@ void Flow::on_timer(Timer &timer, Time now) {
   owner.on_idle(*this);
 }
 
-FlowTable::FlowTable(const FlowLimits &limits, TimerWheel &timers, const uint64_t secret[2])
-    : limits_(limits), timers_(timers), secret_{secret[0], secret[1]}, buckets_(kFewestBuckets) {}
+bool FlowBudget::take() {
+  if (open_.fetch_add(1, std::memory_order_relaxed) < most_) return true;
+  give();
+  return false;
+}
+
+FlowTable::FlowTable(const FlowLimits &limits, TimerWheel &timers, const uint64_t secret[2], FlowBudget *budget)
+    : limits_(limits), timers_(timers), secret_{secret[0], secret[1]}, budget_(budget), buckets_(kFewestBuckets) {}
 
 FlowTable::~FlowTable() {
-  for_each([](Flow &flow) { delete &flow; });
+  for_each([this](Flow &flow) {
+    if (budget_) budget_->give();
+    delete &flow;
+  });
 }
 
 std::variant<Flow *, DropReason> FlowTable::open(const FlowKey &key, uint32_t client, FlowState state,
@@ -61,6 +70,7 @@ std::variant<Flow *, DropReason> FlowTable::open(const FlowKey &key, uint32_t cl
   } else if (limits_.max_flows_per_client == 0) {
     return DropReason::too_many_flows_of_client;
   }
+  if (budget_ && !budget_->take()) return DropReason::too_many_flows;
   if (size_ >= buckets_.size()) grow();
 
   Flow *flow = new Flow(*this, key, client, owner, timers_.now());
@@ -102,6 +112,7 @@ void FlowTable::close(Flow &flow) {
   while (*link != &flow) link = &(*link)->next_;
   *link = flow.next_;
   size_--;
+  if (budget_) budget_->give();
   if (flow.state_ == FlowState::connecting) flow.counts_->connecting--;
   if (--flow.counts_->flows == 0) clients_.erase(flow.client);
   delete &flow;

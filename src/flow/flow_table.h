@@ -8,6 +8,7 @@
 // unspecified. The same serves echo per identifier. Each datagram's destination is still routed on its own.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <unordered_map>
 #include <variant>
@@ -72,10 +73,25 @@ class Flow final : private TimerTarget {
   Timer timer_;
 };
 
+// How many flows all shards of a gateway may have together. Touched when a flow opens or ends, never by a packet. Any
+// thread.
+class FlowBudget {
+ public:
+  explicit FlowBudget(size_t most) : most_(most) {}
+
+  // False: so many are open.
+  bool take();
+  void give() { open_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  const size_t most_;
+  std::atomic<size_t> open_ = 0;
+};
+
 class FlowTable {
  public:
-  // `limits` are this shard's. `secret` keys the table.
-  FlowTable(const FlowLimits &limits, TimerWheel &timers, const uint64_t secret[2]);
+  // `limits` are this shard's, `budget` (or none) everybody's. `secret` keys the table.
+  FlowTable(const FlowLimits &limits, TimerWheel &timers, const uint64_t secret[2], FlowBudget *budget = nullptr);
   ~FlowTable();
   FlowTable(const FlowTable &) = delete;
   FlowTable &operator=(const FlowTable &) = delete;
@@ -113,6 +129,7 @@ class FlowTable {
   const FlowLimits limits_;
   TimerWheel &timers_;
   const uint64_t secret_[2];
+  FlowBudget *const budget_;
   std::vector<Flow *> buckets_;  // chains; a power of two of them
   size_t size_ = 0;
   std::unordered_map<uint32_t, Flow::Client> clients_;  // those with flows

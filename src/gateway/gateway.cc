@@ -1,143 +1,68 @@
 #include "gateway/gateway.h"
 
+#include <sched.h>
+
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/log.h"
-#include "crypto/random.h"
-#include "dns/resolver.h"
-#include "dns/server.h"
-#include "flow/policy.h"
-#include "flow/route.h"
-#include "gateway/context.h"
-#include "gateway/dial.h"
-#include "gateway/heap_trim.h"
+#include "gateway/gateway_shard.h"
 #include "gateway/peer_names.h"
-#include "gateway/serve_forward.h"
-#include "gateway/serve_icmp.h"
-#include "gateway/serve_tcp.h"
-#include "gateway/serve_udp.h"
-#include "host/host_addresses.h"
-#include "host/limits.h"
-#include "host/ping.h"
-#include "io/wait.h"
-#include "link/wireguard_link.h"
-#include "shard/shard.h"
-#include "wire/icmp.h"
+#include "gateway/shard_threads.h"
 
 namespace slipgate {
 
 namespace {
 
-// Names of peers' endpoints and of rules: asked again this often while they do not resolve, and later in case they
-// changed.
-constexpr Duration kResolveRetry = seconds(10);
-constexpr Duration kResolveAgain = minutes(5);
-
-struct StackSecret {
-  uint64_t words[2];
-  StackSecret() { fill_random({reinterpret_cast<uint8_t *>(words), sizeof(words)}); }
-};
-
-std::vector<IpAddress> own_addresses(const GatewayOptions &options) {
-  std::vector<IpAddress> own;
-  for (const IpPrefix &prefix : options.addresses) own.push_back(prefix.address);
-  return own;
+uint32_t thread_count(const GatewayOptions &options) {
+  if (options.threads) return options.threads;
+  cpu_set_t usable;
+  if (::sched_getaffinity(0, sizeof(usable), &usable) != 0) return 1;
+  return std::clamp<uint32_t>(static_cast<uint32_t>(CPU_COUNT(&usable)), 1, kMostThreads);
 }
 
-RouteOptions route_options(const GatewayOptions &options) {
-  RouteOptions route;
-  route.own = own_addresses(options);
-  route.dns = options.dns;
-  // Contract: the first own inside address of each family, when none is named.
-  for (bool v4 : {true, false}) {
-    auto first =
-        std::find_if(route.own.begin(), route.own.end(), [&](const IpAddress &own) { return own.is_v4() == v4; });
-    if (options.dns.empty() && first != route.own.end()) route.dns.push_back({*first, 53});
-  }
-  route.pingable = options.pingable.empty() ? route.own : options.pingable;
-  route.forwards = options.forwards;
-  return route;
-}
-
-GatewayOptions with_link_mtu(GatewayOptions options) {
-  options.wireguard.mtu = options.mtu;
-  return options;
-}
-
-dns::Options resolving(const GatewayOptions &options) {
-  dns::Options resolving = options.resolving;
-  resolving.domain = domain_of(options);
-  return resolving;
-}
-
-FlowLimits limits_in_force(FlowLimits limits) {
-  limits.max_flows = std::min(limits.max_flows, admissible_flows(raise_descriptor_limit()));
-  limits.max_flows_per_client = std::min(limits.max_flows_per_client, limits.max_flows);
-  return limits;
+bool is_local(const Forward &forward) {
+  return forward.direction == Forward::Direction::local;
 }
 
 }  // namespace
 
-// The parts in the order in which they are built: what packets meet last comes first.
-class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbours {
+// What knows all shards: where each peer lives, and which of them listens for which forward.
+class Gateway::Impl final : public WireGuardControl {
  public:
-  Impl(Loop &loop, const GatewayOptions &options)
-      : loop_(loop),
-        options_(with_link_mtu(options)),
-        limits_(limits_in_force(options.limits)),
-        source_{options.source_ipv4, options.source_ipv6},
-        policy_(options.policy),
-        router_(route_options(options), policy_,
-                [this](const IpAddress &address, uint32_t client) { return is_neighbour(address, client); }),
-        flows_(limits_, loop.timers(), secret_.words),
-        shard_(loop, stack_config(), *this, this),
-        dns_(loop, shard_.counters(), resolving(options)),
-        resolver_(loop, dns_),
-        context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_},
-        dialer_(context_, options_.forwards),
-        tcp_(context_, dialer_),
-        udp_(context_, options_.forwards),
-        echo_(context_) {}
+  Impl(Loop &control, const GatewayOptions &options)
+      : control_(control), options_(options), budget_(options.limits.max_flows), population_(thread_count(options)) {}
 
   ~Impl() {
     alive_.reset();
-    // Coroutines hold flows and streams: they go while tables and stack still stand, then what carries datagrams.
-    loop_.abandon();
-    forwards_.reset();
-    flows_.for_each([](Flow &flow) {
-      if (flow.key.protocol != Protocol::tcp) delete static_cast<CarriedFlow *>(&flow.owner);
-    });
+    threads_.reset();
   }
 
-  // Opens what packets come by. From then on: link -> shard -> stack -> the services below -> host.
   Result<void> open() {
-    Result<std::unique_ptr<HostAddresses>> addresses = HostAddresses::open(loop_, [this] { host_moved(); });
-    if (!addresses) return addresses.error();
-    host_addresses_ = std::move(*addresses);
-    host_moved();
-
-    PingSupport ping = probe_ping_sockets();
-    ping_sockets_ = ping.v4 || ping.v6;
-    if (!ping.advice.empty()) log::warn("{}", ping.advice);
-
-    Result<std::unique_ptr<WireGuardLink>> link =
-        WireGuardLink::open(loop_, options_.wireguard, 0, shard_, shard_.counters());
-    if (!link) return link.error();
-    link_ = std::move(*link);
-    shard_.attach(*link_);
-    link_->on_handshake = [this](uint32_t peer, const DatagramPath &path) {
-      if (on_handshake_) on_handshake_(link_->client_name(peer), path);
-    };
-
-    forwards_ = std::make_unique<ForwardService>(context_, tcp_, *link_, options_.forwards, own_addresses(options_));
-    if (Result<void> listening = forwards_->listen(); !listening) return listening;
-
-    peers_changed();
-    spawn(loop_, resolve_names(alive_));
-    if (limits_.max_flows < options_.limits.max_flows) {
-      log::info("at most {} flows: so many the descriptor limit allows", limits_.max_flows);
+    const auto count = static_cast<uint32_t>(population_.size());
+    const std::vector<PlacedPeer> peers = place(options_.wireguard.peers);
+    Endpoint listen = options_.wireguard.listen;
+    Result<std::unique_ptr<ShardThreads>> started = ShardThreads::start(count, [&](Loop &loop, uint32_t number) {
+      GatewayOptions options = options_;
+      options.wireguard.place = {number, count};
+      options.wireguard.listen = listen;
+      auto tell = [this, alive = std::weak_ptr<void>(alive_)](std::string peer, const DatagramPath &path) {
+        control_.post([this, alive, peer = std::move(peer), path] {
+          if (!alive.expired() && on_handshake) on_handshake(peer, path);
+        });
+      };
+      Result<std::unique_ptr<GatewayShard>> shard = GatewayShard::open(loop, options, peers, budget_, std::move(tell));
+      if (shard) listen.port = (*shard)->link().local().port;
+      return shard;
+    });
+    if (!started) return started.error();
+    threads_ = std::move(*started);
+    public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.link().public_key(); });
+    for (size_t i = 0; i < options_.forwards.size(); i++) {
+      if (Result<void> listening = listen_for(i); !listening) return listening;
     }
+    name_peers();
     return {};
   }
 
@@ -146,236 +71,207 @@ class Gateway::Impl final : public StackEvents, public WireGuardControl, Neighbo
     if (fresh.wireguard.private_key != options_.wireguard.private_key) unchanged.push_back("the private key");
     if (fresh.addresses != options_.addresses) unchanged.push_back("the inside addresses");
     if (fresh.mtu != options_.mtu) unchanged.push_back("the MTU");
-    set_peers(fresh.wireguard.peers);
-    options_.wireguard.peers = fresh.wireguard.peers;
+    if (fresh.threads != options_.threads) unchanged.push_back("the number of threads");
+    std::vector<wireguard::PublicKey> gone;
+    for (const auto &[key, shard] : shard_of_) {
+      const bool kept =
+          std::any_of(fresh.wireguard.peers.begin(), fresh.wireguard.peers.end(),
+                      [&key = key](const WireGuardPeerOptions &peer) { return peer.config.public_key == key; });
+      if (!kept) gone.push_back(key);
+    }
+    for (const wireguard::PublicKey &key : gone) forget(key);
+    const std::vector<PlacedPeer> peers = place(fresh.wireguard.peers);
+    threads_->ask_all([&](GatewayShard &shard) {
+      shard.change_peers(gone, peers);
+      shard.set_policy(fresh.policy);
+    });
     peers_changed();
-    policy_ = Policy(fresh.policy);
-    host_moved();
-    names_changed_.notify();
     return {};
   }
 
   void drain(Duration most, std::function<void()> drained) {
-    context_.draining = true;
-    forwards_->stop();
-    spawn(loop_, wait_until_drained(loop_.now() + most, std::move(drained)));
+    auto left = std::make_shared<uint32_t>(threads_->count());
+    auto one_drained = [this, left, drained = std::move(drained)] {
+      control_.post([left, drained] {
+        if (--*left == 0) drained();
+      });
+    };
+    threads_->ask_all([&](GatewayShard &shard) { shard.drain(most, one_drained); });
   }
 
-  GatewayStatus status() const {
-    GatewayStatus status;
-    status.name = options_.name;
-    status.listen = link_->local();
-    status.public_key = link_->public_key();
-    status.started = started_;
-    status.flows = flows_.size();
-    status.flows_limit = limits_.max_flows;
-    status.connections = const_cast<Shard &>(shard_).stack().connections();
-    status.ping_sockets = ping_sockets_;
-    status.peers = link_->peers();
-    status.counters = const_cast<Shard &>(shard_).counters();
-    return status;
+  GatewayStatus status() {
+    std::vector<GatewayStatus> all = threads_->ask_all([](GatewayShard &shard) { return shard.status(); });
+    GatewayStatus sum = std::move(all[0]);
+    for (size_t i = 1; i < all.size(); i++) {
+      sum.flows += all[i].flows;
+      sum.connections += all[i].connections;
+      sum.counters += all[i].counters;
+      std::move(all[i].peers.begin(), all[i].peers.end(), std::back_inserter(sum.peers));
+    }
+    return sum;
   }
 
   std::vector<FlowStatus> flows() {
-    std::vector<FlowStatus> all;
-    flows_.for_each([&](Flow &flow) {
-      static constexpr const char *kStates[] = {"connecting", "established", "closing"};
-      all.push_back({flow.key, {}, link_->client_name(flow.client), kStates[static_cast<int>(flow.state())],
-                     flow.bytes_up, flow.bytes_down, flow.opened, flow.last_active});
-    });
-    return all;
+    std::vector<FlowStatus> sum;
+    for (std::vector<FlowStatus> &one : threads_->ask_all([](GatewayShard &shard) { return shard.flows(); })) {
+      std::move(one.begin(), one.end(), std::back_inserter(sum));
+    }
+    return sum;
   }
 
-  // WireGuard's userspace API. Peers whose endpoints are names are known here, too: what is said of them now counts.
-  WireGuardSettings settings() const override { return link_->settings(); }
+  // --- WireGuard's userspace API -------------------------------------------------------------------------------------
+
+  WireGuardSettings settings() const override {
+    return threads_->ask(0, [](GatewayShard &shard) { return shard.link().settings(); });
+  }
+
+  // One shard after another: their sockets make one group, in the order of their numbers.
   Result<void> change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
                       std::optional<uint32_t> mark) override {
-    return link_->change(private_key, listen_port, mark);
-  }
-  std::vector<wireguard::PeerStatus> peers() const override { return link_->peers(); }
-  std::optional<wireguard::PeerConfig> peer(const wireguard::PublicKey &key) const override { return link_->peer(key); }
-  size_t peer_count() const override { return link_->peer_count(); }
-  void set_peer(const wireguard::PeerConfig &config) override {
-    link_->set_peer(config);
-    peers_changed();
-    for (WireGuardPeerOptions &named : options_.wireguard.peers) {
-      if (named.config.public_key != config.public_key) continue;
-      if (config.endpoint) named.endpoint_name.clear();
-      std::optional<Endpoint> endpoint = config.endpoint ? config.endpoint : named.config.endpoint;
-      named.config = config;
-      named.config.endpoint = endpoint;
+    for (uint32_t number = 0; number < threads_->count(); number++) {
+      Result<void> done = threads_->ask(
+          number, [&](GatewayShard &shard) { return shard.link().change(private_key, listen_port, mark); });
+      if (!done) return done;
     }
-  }
-  void remove_peer(const wireguard::PublicKey &key) override {
-    link_->remove_peer(key);
-    peers_changed();
-    std::erase_if(options_.wireguard.peers,
-                  [&](const WireGuardPeerOptions &peer) { return peer.config.public_key == key; });
+    if (private_key) {  // the peer of our own public key is none any more
+      public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.link().public_key(); });
+      forget(public_key_);
+    }
+    return {};
   }
 
-  std::function<void(std::string, const DatagramPath &)> on_handshake_;
+  std::vector<wireguard::PeerStatus> peers() const override {
+    std::vector<wireguard::PeerStatus> sum;
+    for (auto &one : threads_->ask_all([](GatewayShard &shard) { return shard.link().peers(); })) {
+      std::move(one.begin(), one.end(), std::back_inserter(sum));
+    }
+    return sum;
+  }
+
+  std::optional<wireguard::PeerConfig> peer(const wireguard::PublicKey &key) const override {
+    auto found = shard_of_.find(key);
+    if (found == shard_of_.end()) return std::nullopt;
+    return threads_->ask(found->second, [&](GatewayShard &shard) { return shard.link().peer(key); });
+  }
+
+  size_t peer_count() const override { return shard_of_.size(); }
+
+  void set_peer(const wireguard::PeerConfig &config) override {
+    if (config.public_key == public_key_) return;
+    const uint32_t home = place(config.public_key);
+    threads_->ask_all([&](GatewayShard &shard) { shard.set_peer(config, home); });
+    peers_changed();
+  }
+
+  void remove_peer(const wireguard::PublicKey &key) override {
+    forget(key);
+    threads_->ask_all([&](GatewayShard &shard) { shard.remove_peer(key); });
+    peers_changed();
+  }
+
+  std::function<void(std::string, const DatagramPath &)> on_handshake;
 
  private:
-  StackConfig stack_config() const {
-    StackConfig config;
-    config.mtu = options_.mtu;
-    config.tcp_buffer_size = options_.tcp_buffer_size;
-    config.congestion = options_.congestion;
-    config.max_connections = limits_.max_flows;
-    config.max_requests_per_client = limits_.max_connecting_per_client;
-    config.secret[0] = secret_.words[0];
-    config.secret[1] = secret_.words[1];
-    return config;
-  }
+  // A `-u` or `-L` of datagrams, and where it listens.
+  struct DatagramForward {
+    size_t index = 0;
+    Endpoint local;
+    uint32_t shard = 0;
+  };
 
-  void on_tcp_request(StreamRequestPtr request) override { tcp_.serve(std::move(request)); }
-  void on_datagram(const FlowKey &key, uint32_t client, Bytes payload, const DatagramInfo &info,
-                   Bytes original) override {
-    udp_.serve(key, client, payload, info, original);
-  }
-  void on_echo(const FlowKey &key, uint32_t client, uint16_t sequence, Bytes payload, const DatagramInfo &info,
-               Bytes original) override {
-    echo_.serve(key, client, sequence, payload, info, original);
-  }
-  void on_icmp_error(const FlowKey &key, uint32_t client, uint8_t type, uint8_t code, uint32_t mtu) override {
-    bool too_big = key.is_v4() ? type == icmp::kDestinationUnreachable && code == icmp::kFragmentationNeeded
-                               : type == icmpv6::kPacketTooBig;
-    if (too_big && link_->peer_for(key.inside.address) == client) {
-      shard_.stack().learn_path_mtu(key.inside.address, mtu);
-      return;
+  // Where a peer lives: where it did, or a new one where the fewest do.
+  uint32_t place(const wireguard::PublicKey &key) {
+    auto [found, added] = shard_of_.try_emplace(key, 0);
+    if (added) {
+      auto fewest = std::min_element(population_.begin(), population_.end());
+      ++*fewest;
+      found->second = static_cast<uint32_t>(fewest - population_.begin());
     }
-    // The host's sockets have no way to be told.
-    shard_.counters().drop(DropReason::icmp_ignored);
+    return found->second;
   }
 
-  // A peer that may send from anywhere (AllowedIPs of length 0) is not everybody's neighbour.
-  bool is_neighbour(const IpAddress &address, uint32_t client) const {
-    std::optional<uint32_t> peer = link_->peer_for(address, 1);
-    return peer && *peer != client;
+  std::vector<PlacedPeer> place(const std::vector<WireGuardPeerOptions> &peers) {
+    std::vector<PlacedPeer> placed;
+    for (const WireGuardPeerOptions &peer : peers) placed.push_back({peer, place(peer.config.public_key)});
+    return placed;
   }
 
-  std::optional<uint16_t> neighbour_link(const FlowKey &key, uint32_t client) const override {
-    if (!is_neighbour(key.outside.address, client)) return std::nullopt;
-    if (!std::holds_alternative<target::Peer>(router_.route(key, client))) return std::nullopt;
-    return uint16_t{0};
+  void forget(const wireguard::PublicKey &key) {
+    auto found = shard_of_.find(key);
+    if (found == shard_of_.end()) return;
+    population_[found->second]--;
+    shard_of_.erase(found);
   }
 
-  IpAddress hop_address(bool v4) const override { return router_.hop_address(v4); }
-
-  void host_moved() {
-    std::vector<HostAddress> addresses;
-    for (const IpAddress &address : host_addresses_->all()) addresses.push_back({address, address.family_bits()});
-    policy_.set_host_addresses(addresses);
+  // Connections are accepted by the first shard and handed to the peer's; datagrams are received where their peer
+  // lives.
+  Result<void> listen_for(size_t index) {
+    const Forward &forward = options_.forwards[index];
+    if (!is_local(forward)) return {};
+    const uint32_t shard = is_tcp(forward) ? 0 : shard_for(forward);
+    Result<Endpoint> local =
+        threads_->ask(shard, [&](GatewayShard &on) { return on.forwards().listen(index, forward.listen); });
+    if (!local) return local.error();
+    if (!is_tcp(forward)) datagram_forwards_.push_back({index, *local, shard});
+    log::info("forward {}: listening on {} {}", forward.spec, is_tcp(forward) ? "tcp" : "udp", local->to_string());
+    return {};
   }
 
-  void set_peers(const std::vector<WireGuardPeerOptions> &peers) {
-    for (const wireguard::PeerStatus &standing : link_->peers()) {
-      bool kept = std::any_of(peers.begin(), peers.end(), [&](const WireGuardPeerOptions &peer) {
-        return peer.config.public_key == standing.config.public_key;
-      });
-      if (!kept) link_->remove_peer(standing.config.public_key);
-    }
-    for (const WireGuardPeerOptions &peer : peers) link_->set_peer(peer.config);
+  uint32_t shard_for(const Forward &forward) {
+    const std::optional<IpAddress> target = IpAddress::parse(forward.target);
+    if (!target) return 0;
+    return threads_->ask(0, [&](GatewayShard &shard) { return shard.shard_of(*target); }).value_or(0);
   }
 
-  // The names of peers are made anew once, however many change in this turn.
+  // Names and addresses of peers are looked at once, however many change in this turn.
   void peers_changed() {
+    move_datagram_forwards();
     if (std::exchange(names_stale_, true)) return;
-    loop_.post([this, alive = std::weak_ptr<void>(alive_)] {
-      if (alive.expired()) return;
-      names_stale_ = false;
-      dns_.set_names(named_hosts(own_addresses(options_), link_->peers()));
+    control_.post([this, alive = std::weak_ptr<void>(alive_)] {
+      if (!alive.expired()) name_peers();
     });
   }
 
-  // Endpoints of peers and names in rules, now and again.
-  Task<> resolve_names(std::weak_ptr<void> alive) {
-    bool said = false;
-    while (true) {
-      bool missing = false;
-      std::vector<WireGuardPeerOptions> peers = options_.wireguard.peers;
-      for (WireGuardPeerOptions &peer : peers) {
-        if (peer.endpoint_name.empty()) continue;
-        Result<std::vector<IpAddress>> found = co_await resolver_.resolve(peer.endpoint_name);
-        if (alive.expired()) co_return;
-        if (!found) {
-          missing = true;
-          if (!said) log::warn("peer endpoint {}: {}; trying again", peer.endpoint_name, found.error().text);
-          continue;
-        }
-        Endpoint endpoint{found->front(), peer.endpoint_port};
-        if (peer.config.endpoint == endpoint) continue;
-        for (WireGuardPeerOptions &configured : options_.wireguard.peers) {
-          // Not what the userspace API gave an endpoint to, and the peer as it is now.
-          if (configured.config.public_key != peer.config.public_key || configured.endpoint_name.empty()) continue;
-          configured.config.endpoint = endpoint;
-          std::optional<wireguard::PeerConfig> standing = link_->peer(peer.config.public_key);
-          if (!standing) continue;
-          standing->endpoint = endpoint;
-          link_->set_peer(*standing);
-        }
-      }
-      for (const std::string &name : policy_.names()) {
-        Result<std::vector<IpAddress>> found = co_await resolver_.resolve(name);
-        if (alive.expired()) co_return;
-        if (found) {
-          policy_.set_resolved(name, *found);
-        } else {
-          missing = true;
-          if (!said) log::warn("rule for {}: {}; it matches nothing, trying again", name, found.error().text);
-        }
-      }
-      said = true;
-      co_await names_changed_.wait(loop_.now() + (missing ? kResolveRetry : kResolveAgain));
-      if (alive.expired()) co_return;
+  void name_peers() {
+    names_stale_ = false;
+    const auto names = named_hosts(own_addresses(options_), peers());
+    threads_->ask_all([&](GatewayShard &shard) { shard.set_names(names); });
+  }
+
+  void move_datagram_forwards() {
+    for (DatagramForward &each : datagram_forwards_) {
+      const uint32_t shard = shard_for(options_.forwards[each.index]);
+      if (shard == each.shard) continue;
+      threads_->ask(each.shard, [&](GatewayShard &from) { from.forwards().stop(each.index); });
+      Result<Endpoint> local =
+          threads_->ask(shard, [&](GatewayShard &to) { return to.forwards().listen(each.index, each.local); });
+      if (!local) log::error("{}", local.error().text);
+      each.shard = shard;
     }
   }
 
-  // Datagram flows have no end of their own: what is waited for is TCP.
-  Task<> wait_until_drained(Time deadline, std::function<void()> drained) {
-    constexpr Duration kLook = milliseconds(20);
-    Event never(loop_);
-    while (loop_.now() < deadline && shard_.stack().connections() > 0) co_await never.wait(loop_.now() + kLook);
-    drained();
-  }
-
-  Loop &loop_;
-  GatewayOptions options_;
-  const Time started_ = BootClock::now();
-  const StackSecret secret_;
-  const FlowLimits limits_;
-  const HostDatagramPort::Options source_;
-  Policy policy_;
-  Router router_;
-  FlowTable flows_;
-  HeapTrim heap_trim_{loop_.timers(), flows_};
-  Shard shard_;
-  dns::Server dns_;
-  dns::Resolver resolver_;
-  Context context_;
-  Dialer dialer_;
-  TcpService tcp_;
-  UdpService udp_;
-  EchoService echo_;
-  std::unique_ptr<HostAddresses> host_addresses_;
-  std::unique_ptr<WireGuardLink> link_;
-  std::unique_ptr<ForwardService> forwards_;
-  Event names_changed_{loop_};
+  Loop &control_;
+  const GatewayOptions options_;
+  FlowBudget budget_;
+  wireguard::PublicKey public_key_{};
+  std::map<wireguard::PublicKey, uint32_t> shard_of_;
+  std::vector<size_t> population_;  // peers of each shard
+  std::vector<DatagramForward> datagram_forwards_;
   bool names_stale_ = false;
-  bool ping_sockets_ = true;
   std::shared_ptr<void> alive_ = std::make_shared<int>();
+  std::unique_ptr<ShardThreads> threads_;
 };
 
 Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
-  impl_->on_handshake_ = [this](std::string peer, const DatagramPath &path) {
+  impl_->on_handshake = [this](std::string peer, const DatagramPath &path) {
     if (on_handshake) on_handshake(std::move(peer), path);
   };
 }
 
 Gateway::~Gateway() = default;
 
-Result<std::unique_ptr<Gateway>> Gateway::open(Loop &loop, const GatewayOptions &options) {
-  auto impl = std::make_unique<Impl>(loop, options);
+Result<std::unique_ptr<Gateway>> Gateway::open(Loop &control, const GatewayOptions &options) {
+  auto impl = std::make_unique<Impl>(control, options);
   if (Result<void> opened = impl->open(); !opened) return opened.error();
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }

@@ -1,5 +1,8 @@
-// A gateway: links, shard, policy and services, put together. Everything it needs comes in by its constructor; several
+// A gateway: links, shards, policy and services, put together. Everything it needs comes in by its constructor; several
 // may live in one process.
+//
+// It has a thread for each shard, which serves the packets, and lives itself on the thread of whoever controls it: what
+// is asked or changed here is carried to the shards and waited for, so that it counts everywhere when the call returns.
 #pragma once
 
 #include <functional>
@@ -7,40 +10,19 @@
 #include <string>
 #include <vector>
 
-#include "base/counters.h"
 #include "base/result.h"
 #include "gateway/options.h"
+#include "gateway/status.h"
 #include "io/loop.h"
 #include "link/wireguard_control.h"
-#include "wireguard/device.h"
 
 namespace slipgate {
 
-struct FlowStatus {
-  FlowKey key;         // the inside
-  std::string host;    // the other side: what was dialled, "203.0.113.2:80", or who serves it, "dns"
-  std::string client;  // name of the peer
-  std::string state;
-  uint64_t bytes_up = 0, bytes_down = 0;
-  Time opened, last_active;
-};
-
-struct GatewayStatus {
-  std::string name;
-  Endpoint listen;  // of the WireGuard socket, with the port it really has
-  wireguard::PublicKey public_key{};
-  Time started;
-  size_t flows = 0, flows_limit = 0, connections = 0;
-  bool ping_sockets = true;
-  std::vector<wireguard::PeerStatus> peers;
-  Counters counters;
-};
-
 class Gateway {
  public:
-  // Opens the link's socket and the forwards' listeners; serving starts with the loop's next turn. The error says which
-  // of them failed and why.
-  static Result<std::unique_ptr<Gateway>> open(Loop &loop, const GatewayOptions &options);
+  // Opens the link's sockets and the forwards' listeners; packets are served when it returns. The error says which of
+  // them failed and why. `control`: the loop on which callbacks are made; this thread's.
+  static Result<std::unique_ptr<Gateway>> open(Loop &control, const GatewayOptions &options);
   ~Gateway();
 
   // Takes over what differs from the options in force: peers, policy, forwards. Standing flows and sessions stay. What

@@ -20,6 +20,9 @@ struct ListenAddress {
   std::string path;
 };
 
+// A receiver index's lowest byte says which thread has the peer.
+inline constexpr uint32_t kMostThreads = 256;
+
 struct GatewayOptions {
   std::string name = "wireguard";  // control socket, logs, metrics label
   WireGuardLinkOptions wireguard;
@@ -34,6 +37,7 @@ struct GatewayOptions {
   uint16_t mtu = 1420;
   size_t tcp_buffer_size = 4 << 20;
   Congestion congestion = Congestion::bbr;
+  uint32_t threads = 0;  // 0: as many as there are processors; at most kMostThreads
 
   std::string interface;                 // WireGuard's userspace API is served under this name; empty: it is not
   std::string config_file;               // reread on reload; empty: none

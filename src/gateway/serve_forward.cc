@@ -21,11 +21,11 @@ constexpr Duration kInsideConnect = seconds(10);
 // A proxy sends its line with the first packet.
 constexpr Duration kProxyLine = seconds(5);
 
+}  // namespace
+
 bool is_tcp(const Forward &forward) {
   return forward.transport == Forward::Transport::tcp || forward.transport == Forward::Transport::tcp_proxy_v1;
 }
-
-}  // namespace
 
 // One `-u` listener: each of its peers is a flow towards the target inside.
 class ForwardService::UdpForward final : DatagramPortOwner {
@@ -131,14 +131,15 @@ class ForwardService::UdpForward final : DatagramPortOwner {
     key.protocol = Protocol::udp;
     key.inside = {*target, forward().target_port ? forward().target_port : socket_->local().port};
     key.outside = service_.source_of(index_, peer.client(), target->is_v4());
-    std::optional<uint32_t> client = service_.link_.peer_for(*target);
-    if (!client) {
+    std::optional<wireguard::PeerPlace> place = service_.link_.place_of(*target);
+    if (!place || !place->id) {
       context.counters().drop(DropReason::wireguard_no_peer);
       return nullptr;
     }
     auto made = std::make_unique<PeerFlow>(*this, peer, local);
-    std::variant<Flow *, DropReason> admitted =
-        context.draining ? DropReason::too_many_flows : context.flows.open(key, *client, FlowState::established, *made);
+    std::variant<Flow *, DropReason> admitted = context.draining
+                                                    ? DropReason::too_many_flows
+                                                    : context.flows.open(key, place->id, FlowState::established, *made);
     if (auto *reason = std::get_if<DropReason>(&admitted)) {
       context.counters().drop(*reason);
       return nullptr;
@@ -158,39 +159,48 @@ class ForwardService::UdpForward final : DatagramPortOwner {
 };
 
 ForwardService::ForwardService(Context &context, TcpService &tcp, const WireGuardLink &link,
-                               const std::vector<Forward> &forwards, std::vector<IpAddress> own)
-    : context_(context), tcp_(tcp), link_(link), forwards_(forwards), own_(std::move(own)) {}
+                               const std::vector<Forward> &forwards, std::vector<IpAddress> own, HandOver hand_over)
+    : context_(context),
+      tcp_(tcp),
+      link_(link),
+      forwards_(forwards),
+      own_(std::move(own)),
+      hand_over_(std::move(hand_over)) {}
 
 ForwardService::~ForwardService() = default;
 
-Result<void> ForwardService::listen() {
-  for (size_t i = 0; i < forwards_.size(); i++) {
-    const Forward &forward = forwards_[i];
-    if (forward.direction != Forward::Direction::local) continue;
-    auto failed = [&](const Error &error) { return Error{error.code, "forward " + forward.spec + ": " + error.text}; };
-    Endpoint local;
-    if (is_tcp(forward)) {
-      Result<std::unique_ptr<TcpListener>> listener =
-          TcpListener::listen(context_.loop, forward.listen, [this, i](Fd descriptor, Endpoint peer) {
-            Endpoint local = local_endpoint(descriptor.get());
-            spawn(context_.loop, serve_connection(i, std::move(descriptor), local, peer));
-          });
-      if (!listener) return failed(listener.error());
-      local = (*listener)->local();
-      tcp_listeners_.push_back(std::move(*listener));
-    } else {
-      auto listener = std::make_unique<UdpForward>(*this, i);
-      if (Result<void> done = listener->listen(forward.listen); !done) return failed(done.error());
-      local = listener->local();
-      udp_forwards_.push_back(std::move(listener));
-    }
-    log::info("forward {}: listening on {} {}", forward.spec, is_tcp(forward) ? "tcp" : "udp", local.to_string());
+Result<Endpoint> ForwardService::listen(size_t index, const Endpoint &at) {
+  const Forward &forward = forwards_[index];
+  auto failed = [&](const Error &error) { return Error{error.code, "forward " + forward.spec + ": " + error.text}; };
+  if (is_tcp(forward)) {
+    Result<std::unique_ptr<TcpListener>> listener =
+        TcpListener::listen(context_.loop, at, [this, index](Fd descriptor, Endpoint peer) {
+          const Endpoint local = local_endpoint(descriptor.get());
+          serve({.forward = index, .descriptor = std::move(descriptor), .local = local, .peer = peer});
+        });
+    if (!listener) return failed(listener.error());
+    const Endpoint local = (*listener)->local();
+    tcp_listeners_[index] = std::move(*listener);
+    return local;
   }
-  return {};
+  auto listener = std::make_unique<UdpForward>(*this, index);
+  if (Result<void> done = listener->listen(at); !done) return failed(done.error());
+  const Endpoint local = listener->local();
+  udp_forwards_[index] = std::move(listener);
+  return local;
+}
+
+void ForwardService::stop(size_t index) {
+  tcp_listeners_.erase(index);
+  udp_forwards_.erase(index);
 }
 
 void ForwardService::stop() {
   tcp_listeners_.clear();
+}
+
+void ForwardService::serve(AcceptedConnection connection) {
+  spawn(context_.loop, serve_connection(std::move(connection)));
 }
 
 // What the inside is told as source: the forward's own word, else the real client, else one of our inside addresses.
@@ -246,15 +256,33 @@ Task<std::optional<ProxiedClient>> ForwardService::read_proxy_line(Stream *strea
 }
 
 // The life of one TCP connection opened from the host.
-Task<> ForwardService::serve_connection(size_t index, Fd descriptor, Endpoint local, Endpoint peer) {
+Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
+  const size_t index = accepted.forward;
   const Forward &forward = forwards_[index];
-  uint16_t port = forward.target_port;
-  Result<StreamPtr> host = make_host_stream(context_.loop, std::move(descriptor));
+  Result<std::vector<IpAddress>> target = co_await context_.resolver.resolve(forward.target);
+  if (!target) {
+    context_.counters().drop(DropReason::host_unreachable);
+    log::warn("forward {}: {}", forward.spec, target.error().text);
+    co_return;
+  }
+  const std::optional<wireguard::PeerPlace> place = link_.place_of(target->front());
+  if (place && !place->id && !accepted.handed_over) {
+    accepted.handed_over = true;
+    hand_over_(place->shard, std::move(accepted));
+    co_return;
+  }
+  if (!place || !place->id) {
+    context_.counters().drop(DropReason::wireguard_no_peer);
+    co_return;
+  }
+  Result<StreamPtr> host = make_host_stream(context_.loop, std::move(accepted.descriptor));
   if (!host) {
     context_.counters().drop(DropReason::descriptors_exhausted);
     co_return;
   }
   StreamPtr outside = std::move(*host);  // not finished: going away is an RST
+  Endpoint peer = accepted.peer;
+  uint16_t port = forward.target_port;
   if (forward.transport == Forward::Transport::tcp_proxy_v1) {
     std::optional<ProxiedClient> proxied = co_await read_proxy_line(outside.get());
     if (!proxied) {
@@ -265,23 +293,13 @@ Task<> ForwardService::serve_connection(size_t index, Fd descriptor, Endpoint lo
     peer = proxied->source;
     port = port ? port : proxied->destination.port;
   }
-  Result<std::vector<IpAddress>> target = co_await context_.resolver.resolve(forward.target);
-  if (!target) {
-    context_.counters().drop(DropReason::host_unreachable);
-    log::warn("forward {}: {}", forward.spec, target.error().text);
-    co_return;
-  }
   FlowKey key;
   key.protocol = Protocol::tcp;
-  key.inside = {target->front(), port ? port : local.port};
+  key.inside = {target->front(), port ? port : accepted.local.port};
   key.outside = source_of(index, peer, key.inside.address.is_v4());
-  std::optional<uint32_t> client = link_.peer_for(key.inside.address);
-  if (!client) {
-    context_.counters().drop(DropReason::wireguard_no_peer);
-    co_return;
-  }
-  std::variant<Flow *, DropReason> admitted =
-      context_.draining ? DropReason::too_many_flows : context_.flows.open(key, *client, FlowState::connecting, *this);
+  std::variant<Flow *, DropReason> admitted = context_.draining
+                                                  ? DropReason::too_many_flows
+                                                  : context_.flows.open(key, place->id, FlowState::connecting, *this);
   if (auto *reason = std::get_if<DropReason>(&admitted)) {
     context_.counters().drop(*reason);
     co_return;
@@ -291,7 +309,7 @@ Task<> ForwardService::serve_connection(size_t index, Fd descriptor, Endpoint lo
   Event answered(context_.loop);
   StreamPtr inside;
   std::unique_ptr<Stack::Connecting> connecting =
-      context_.stack().connect(key, *client, [&answered, &inside](StreamPtr stream, int) {
+      context_.stack().connect(key, place->id, [&answered, &inside](StreamPtr stream, int) {
         inside = std::move(stream);
         answered.notify();
       });

@@ -1,9 +1,11 @@
 // `-L`, `-t`, `-u`: listeners on the host whose connections and datagrams go to a target inside. The inside sees the
 // real client as source where it can.
 //
-// Lives on one shard.
+// Lives on one shard. A connection is served where the target's peer lives: whoever accepted it hands it over.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -17,24 +19,41 @@
 
 namespace slipgate {
 
+// What a listener of a forward accepted.
+struct AcceptedConnection {
+  size_t forward = 0;
+  Fd descriptor;
+  Endpoint local, peer;
+  bool handed_over = false;  // once is enough
+};
+
+// Whether the forward is for TCP connections; else for datagrams.
+bool is_tcp(const Forward &forward);
+
 class ForwardService final : public FlowOwner {
  public:
+  using HandOver = std::function<void(uint32_t shard, AcceptedConnection connection)>;
+
   // `own`: addresses that stand in as source when the real one means nothing inside.
   ForwardService(Context &context, TcpService &tcp, const WireGuardLink &link, const std::vector<Forward> &forwards,
-                 std::vector<IpAddress> own);
+                 std::vector<IpAddress> own, HandOver hand_over);
   ~ForwardService();
 
-  // Opens every listener, or says which one could not be.
-  Result<void> listen();
-  // No new connections or datagrams.
+  // Opens the listener of a forward at `at`, or says why it could not; where it listens.
+  Result<Endpoint> listen(size_t index, const Endpoint &at);
+  // Datagram flows of the forward end with it, connections stay.
+  void stop(size_t index);
+  // No new connections.
   void stop();
+  // Serves a connection whose target's peer lives here, as far as another shard knows.
+  void serve(AcceptedConnection connection);
 
   void on_idle(Flow &) override {}
 
  private:
   class UdpForward;
 
-  Task<> serve_connection(size_t index, Fd descriptor, Endpoint local, Endpoint peer);
+  Task<> serve_connection(AcceptedConnection accepted);
   Task<std::optional<ProxiedClient>> read_proxy_line(Stream *stream);
   Endpoint source_of(size_t index, const Endpoint &peer, bool v4) const;
 
@@ -43,8 +62,9 @@ class ForwardService final : public FlowOwner {
   const WireGuardLink &link_;
   const std::vector<Forward> &forwards_;
   const std::vector<IpAddress> own_;
-  std::vector<std::unique_ptr<TcpListener>> tcp_listeners_;
-  std::vector<std::unique_ptr<UdpForward>> udp_forwards_;
+  const HandOver hand_over_;
+  std::map<size_t, std::unique_ptr<TcpListener>> tcp_listeners_;
+  std::map<size_t, std::unique_ptr<UdpForward>> udp_forwards_;
 };
 
 }  // namespace slipgate

@@ -165,6 +165,13 @@ Result<void> UdpSocket::set_mark(uint32_t mark) {
   return Error::from_errno(errno, "cannot mark the UDP socket's datagrams");
 }
 
+Result<void> UdpSocket::steer(std::span<const sock_filter> program) {
+  const sock_fprog filter{.len = static_cast<unsigned short>(program.size()),
+                          .filter = const_cast<sock_filter *>(program.data())};
+  if (::setsockopt(descriptor_.get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof(filter)) == 0) return {};
+  return Error::from_errno(errno, "cannot steer datagrams to their threads");
+}
+
 void UdpSocket::on_events(uint32_t events) {
   bool gone = false;
   destroyed_ = &gone;

@@ -7,6 +7,7 @@
 // Lives on one shard.
 #pragma once
 
+#include <linux/filter.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -68,6 +69,9 @@ class UdpSocket final : public Pollable {
 
   Endpoint local() const;                // with the port that the kernel chose
   Result<void> set_mark(uint32_t mark);  // SO_MARK of what is sent
+  // Which of the sockets of one port (reuse_port) gets a datagram: the program sees its first byte at offset 0 and
+  // returns a number in the order of binding; beyond the last, the sender's address decides. For all of the port.
+  Result<void> steer(std::span<const sock_filter> program);
   bool has_ipv6() const { return family_ == AF_INET6; }
 
   // Puts a datagram behind those that wait. path.local unspecified: the kernel's choice of source.

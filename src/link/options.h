@@ -10,6 +10,12 @@
 
 namespace slipgate {
 
+// Which of a gateway's shards a link is of.
+struct ShardPlace {
+  uint32_t number = 0;
+  uint32_t count = 1;
+};
+
 struct WireGuardPeerOptions {
   wireguard::PeerConfig config;  // endpoint unset while `endpoint_name` waits to be resolved
   std::string endpoint_name;     // "HOST" of `Endpoint = HOST:PORT` when it is not a literal
@@ -23,6 +29,7 @@ struct WireGuardLinkOptions {
   std::vector<WireGuardPeerOptions> peers;
   uint16_t mtu = 1420;                    // of inside packets; padding stays within it
   size_t transmit_queue_capacity = 1024;  // packets
+  ShardPlace place;
 };
 
 // An interface's own address, with the length of the network that it is in.

@@ -1,8 +1,13 @@
 #include "link/wireguard_link.h"
 
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "base/log.h"
+#include "wire/wireguard_messages.h"
 
 namespace slipgate {
 
@@ -22,13 +27,38 @@ Duration wall_offset() {
   return std::chrono::duration_cast<Duration>(wall) - BootClock::now().time_since_epoch();
 }
 
+int shard_bits(const ShardPlace &place) {
+  return std::bit_width(place.count - 1);
+}
+
 wireguard::DeviceConfig device_config(const WireGuardLinkOptions &options) {
   wireguard::DeviceConfig config;
   config.private_key = options.private_key;
   for (const WireGuardPeerOptions &peer : options.peers) config.peers.push_back(peer.config);
   config.mtu = options.mtu;
   config.wall_offset = wall_offset();
+  config.shard_bits = shard_bits(options.place);
+  config.shard = options.place.number;
   return config;
+}
+
+// The low bits of the receiver index are the shard's number, and little endian: its first byte has them. An initiation
+// names no receiver: its sender's address decides, so that a cookie comes back to who gave it.
+std::array<sock_filter, 10> steering_program(const ShardPlace &place) {
+  constexpr uint16_t kByte = BPF_LD | BPF_B | BPF_ABS, kIf = BPF_JMP | BPF_JEQ | BPF_K;
+  constexpr auto kNumber = [](WireGuardType type) { return static_cast<uint32_t>(type); };
+  static_assert(offsetof(WireGuardTransport, receiver) == offsetof(WireGuardCookieReply, receiver));
+  // {operation, how many to leave out if so, if not, operand}
+  return {{{kByte, 0, 0, offsetof(WireGuardTransport, type)},
+           {kIf, 3, 0, kNumber(WireGuardType::transport)},
+           {kIf, 2, 0, kNumber(WireGuardType::cookie_reply)},
+           {kIf, 3, 0, kNumber(WireGuardType::response)},
+           {BPF_RET | BPF_K, 0, 0, ~uint32_t{0}},
+           {kByte, 0, 0, offsetof(WireGuardTransport, receiver)},
+           {BPF_JMP | BPF_JA, 0, 0, 1},
+           {kByte, 0, 0, offsetof(WireGuardResponse, receiver)},
+           {BPF_ALU | BPF_AND | BPF_K, 0, 0, (1u << shard_bits(place)) - 1},
+           {BPF_RET | BPF_A, 0, 0, 0}}};
 }
 
 }  // namespace
@@ -47,6 +77,7 @@ WireGuardLink::WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, ui
     : loop_(loop),
       events_(events),
       number_(number),
+      place_(options.place),
       listen_(options.listen),
       queue_capacity_(options.transmit_queue_capacity),
       counters_(counters),
@@ -62,10 +93,26 @@ WireGuardLink::~WireGuardLink() {
   loop_.forget(*this);
 }
 
+// The first of several shards finds the port free, and what the others join is its group.
 Result<void> WireGuardLink::listen(const Endpoint &at) {
-  Result<std::unique_ptr<UdpSocket>> socket =
-      UdpSocket::open(loop_, *this, batches_, singles_, counters_, {.listen = at, .queue_capacity = queue_capacity_});
+  UdpSocketOptions options{.listen = at, .queue_capacity = queue_capacity_};
+  auto open = [&] { return UdpSocket::open(loop_, *this, batches_, singles_, counters_, options); };
+  Result<std::unique_ptr<UdpSocket>> socket = Error{};
+  if (place_.count > 1) {
+    if (place_.number == 0) {
+      // SO_REUSEPORT alone would join another program of the same user.
+      socket = open();
+      if (!socket) return socket.error();
+      options.listen.port = (*socket)->local().port;
+      socket->reset();
+    }
+    options.reuse_port = true;
+  }
+  socket = open();
   if (!socket) return socket.error();
+  if (place_.number + 1 == place_.count && place_.count > 1) {
+    if (Result<void> steered = (*socket)->steer(steering_program(place_)); !steered) return steered;
+  }
   if (mark_) {
     if (Result<void> marked = (*socket)->set_mark(mark_); !marked) return marked;
   }
@@ -106,6 +153,22 @@ void WireGuardLink::on_datagrams(std::span<Datagram> datagrams) {
   arrived_.clear();
 }
 
+void WireGuardLink::receive_passed_on(Bytes bytes, const std::optional<DatagramPath> &initiation_from) {
+  const bool small = Packet::kHeadroom + bytes.size() + Packet::kTailroom <= kSingleBuffer;
+  Packet packet = (small ? singles_ : batches_).allocate(bytes.size());
+  if (!packet) {
+    counters_.drop(DropReason::buffers_exhausted);
+    return;
+  }
+  std::memcpy(packet.data(), bytes.data(), bytes.size());
+  if (initiation_from) {
+    device_.receive_passed_on(std::move(packet), *initiation_from, loop_.now(), output_);
+  } else {
+    device_.send(std::move(packet), loop_.now(), output_);
+  }
+  queue_datagrams();
+}
+
 void WireGuardLink::send(std::span<Packet> packets) {
   for (Packet &packet : packets) device_.send(std::move(packet), loop_.now(), output_);
   queue_datagrams();
@@ -121,6 +184,10 @@ void WireGuardLink::queue_datagrams() {
     socket_->queue(std::move(datagram.packet), datagram.path);
   }
   output_.datagrams.clear();
+  if (!output_.elsewhere.empty()) {
+    if (on_elsewhere) on_elsewhere(output_.elsewhere);
+    output_.elsewhere.clear();
+  }
   loop_.at_turn_end(*this, kLinkRank);
 }
 

@@ -1,6 +1,7 @@
 // WireGuard peers on a UDP socket: datagrams in batches through the protocol machine, and back.
 //
-// Lives on one shard.
+// Lives on one shard. The links of a gateway's shards listen on one port: the kernel gives each what its own sessions
+// get, by the shard's number in the receiver index; what is for a peer of another shard leaves by `on_elsewhere`.
 #pragma once
 
 #include <functional>
@@ -34,10 +35,14 @@ class WireGuardLink final : public Link,
   std::string client_name(uint32_t client) const override;
   void on_turn_end() override;
 
+  // What another shard's `on_elsewhere` told of: an initiation with where it came from, or an inside packet.
+  void receive_passed_on(Bytes bytes, const std::optional<DatagramPath> &initiation_from);
+
   // Where the socket really listens.
   Endpoint local() const { return socket_->local(); }
 
-  // A new port is bound before the old one is given up. A mark needs CAP_NET_ADMIN.
+  // A new port is bound before the old one is given up. A mark needs CAP_NET_ADMIN. Links of several shards get a new
+  // port one after another, in the order of their numbers.
   WireGuardSettings settings() const override;
   Result<void> change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
                       std::optional<uint32_t> mark) override;
@@ -51,14 +56,19 @@ class WireGuardLink final : public Link,
   size_t peer_count() const override { return device_.peer_count(); }
   void set_peer(const wireguard::PeerConfig &config) override;
   void remove_peer(const wireguard::PublicKey &key) override;
-  std::optional<uint32_t> peer_for(const IpAddress &destination, int shortest = 0) const {
-    return device_.peer_for(destination, shortest);
+  void set_peer_elsewhere(const wireguard::PublicKey &key, const std::vector<IpPrefix> &allowed_ips, uint32_t shard) {
+    device_.set_peer_elsewhere(key, allowed_ips, shard);
+  }
+  std::optional<wireguard::PeerPlace> place_of(const IpAddress &destination, int shortest = 0) const {
+    return device_.place_of(destination, shortest);
   }
 
   // A handshake was completed with this peer, in either role.
   std::function<void(uint32_t peer, const DatagramPath &path)> on_handshake;
   // The kernel takes no more datagrams (true), or does again: who can hold back, does meanwhile.
   std::function<void(bool congested)> on_congestion;
+  // Packets and initiations for peers of other shards.
+  std::function<void(std::span<wireguard::Output::Elsewhere>)> on_elsewhere;
 
  private:
   WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, uint16_t number, LinkEvents &events,
@@ -76,6 +86,7 @@ class WireGuardLink final : public Link,
   Loop &loop_;
   LinkEvents &events_;
   const uint16_t number_;
+  const ShardPlace place_;
   const Endpoint listen_;  // as asked for at first: its address stays
   const size_t queue_capacity_;
   Counters &counters_;

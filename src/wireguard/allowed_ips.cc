@@ -34,20 +34,20 @@ AllowedIps::Bits AllowedIps::Bits::first(int length) const {
   return {high & mask(length), low & mask(length - 64)};
 }
 
-Peer *AllowedIps::find(const IpAddress &address, int shortest) const {
+PrefixOwner *AllowedIps::find(const IpAddress &address, int shortest) const {
   const Bits bits = Bits::of(address);
-  Peer *best = nullptr;
+  PrefixOwner *best = nullptr;
   for (uint32_t at = roots_[address.is_v4()]; at != kNone;) {
     const Node &node = nodes_[at];
     if (bits.common(node.bits) < node.length) break;
-    if (node.peer && node.length >= shortest) best = node.peer;  // lesson: wg-longest-prefix-wins
+    if (node.owner && node.length >= shortest) best = node.owner;  // lesson: wg-longest-prefix-wins
     if (node.length == address.family_bits()) break;
     at = node.child[bits.at(node.length)];
   }
   return best;
 }
 
-Peer *AllowedIps::set(const IpPrefix &prefix, Peer &peer) {
+PrefixOwner *AllowedIps::set(const IpPrefix &prefix, PrefixOwner &owner) {
   const Bits bits = Bits::of(prefix.address).first(prefix.length);
   const int length = prefix.length;
   const int family = prefix.address.is_v4();
@@ -69,27 +69,27 @@ Peer *AllowedIps::set(const IpPrefix &prefix, Peer &peer) {
   };
 
   if (at == kNone) {
-    attach(make_node(bits, length, &peer));
+    attach(make_node(bits, length, &owner));
     size_++;
     return nullptr;
   }
   const int common = std::min({bits.common(nodes_[at].bits), nodes_[at].length, length});
   if (common == length && nodes_[at].length == length) {
-    Peer *before = std::exchange(nodes_[at].peer, &peer);
+    PrefixOwner *before = std::exchange(nodes_[at].owner, &owner);
     if (!before) size_++;
     return before;
   }
   size_++;
   if (common == length) {
     // Ours is a prefix of the node that stands there.
-    const uint32_t node = make_node(bits, length, &peer);
+    const uint32_t node = make_node(bits, length, &owner);
     nodes_[node].child[nodes_[at].bits.at(length)] = at;
     attach(node);
     return nullptr;
   }
   // The two part: a node that is nobody's, with both below it.
   const uint32_t fork = make_node(bits.first(common), common, nullptr);
-  const uint32_t leaf = make_node(bits, length, &peer);
+  const uint32_t leaf = make_node(bits, length, &owner);
   nodes_[fork].child[bits.at(common)] = leaf;
   nodes_[fork].child[!bits.at(common)] = at;
   attach(fork);
@@ -109,15 +109,15 @@ void AllowedIps::remove(const IpPrefix &prefix) {
     at = nodes_[at].child[bits.at(nodes_[at].length)];
   }
   if (at == kNone || nodes_[at].length != prefix.length || bits.common(nodes_[at].bits) < prefix.length ||
-      !nodes_[at].peer)
+      !nodes_[at].owner)
     return;
-  nodes_[at].peer = nullptr;
+  nodes_[at].owner = nullptr;
   size_--;
 
   // A node that is nobody's and has not two below it goes; then its parent may be such a one.
   auto splice = [&](uint32_t above, uint32_t node) {
     const Node &gone = nodes_[node];
-    if (gone.peer || (gone.child[0] != kNone && gone.child[1] != kNone)) return false;
+    if (gone.owner || (gone.child[0] != kNone && gone.child[1] != kNone)) return false;
     const uint32_t below = gone.child[0] != kNone ? gone.child[0] : gone.child[1];
     if (above == kNone) {
       roots_[family] = below;
@@ -131,14 +131,14 @@ void AllowedIps::remove(const IpPrefix &prefix) {
   if (splice(parent, at) && parent != kNone) splice(grandparent, parent);
 }
 
-uint32_t AllowedIps::make_node(const Bits &bits, int length, Peer *peer) {
+uint32_t AllowedIps::make_node(const Bits &bits, int length, PrefixOwner *owner) {
   if (free_.empty()) {
-    nodes_.push_back({bits, length, peer, {kNone, kNone}});
+    nodes_.push_back({bits, length, owner, {kNone, kNone}});
     return static_cast<uint32_t>(nodes_.size() - 1);
   }
   const uint32_t node = free_.back();
   free_.pop_back();
-  nodes_[node] = {bits, length, peer, {kNone, kNone}};
+  nodes_[node] = {bits, length, owner, {kNone, kNone}};
   return node;
 }
 

@@ -13,16 +13,26 @@
 
 namespace slipgate::wireguard {
 
-class Peer;
+// Whose prefixes are: a peer of this shard, or what is known here of another shard's.
+class PrefixOwner {
+ public:
+  explicit PrefixOwner(uint32_t lives_on) : shard(lives_on) {}
+
+  const uint32_t shard;                                      // where the peer lives
+  virtual void lose_allowed_ip(const IpPrefix &prefix) = 0;  // somebody else's from now on
+
+ protected:
+  ~PrefixOwner() = default;
+};
 
 class AllowedIps {
  public:
-  // The prefix is `peer`'s from now on. Whose it was before; null: nobody's.
-  Peer *set(const IpPrefix &prefix, Peer &peer);
+  // The prefix is `owner`'s from now on. Whose it was before; null: nobody's.
+  PrefixOwner *set(const IpPrefix &prefix, PrefixOwner &owner);
   void remove(const IpPrefix &prefix);
 
   // Null: nobody's. Prefixes shorter than `shortest` do not count.
-  Peer *find(const IpAddress &address, int shortest = 0) const;
+  PrefixOwner *find(const IpAddress &address, int shortest = 0) const;
   size_t size() const { return size_; }
 
  private:
@@ -43,11 +53,11 @@ class AllowedIps {
   struct Node {
     Bits bits;
     int length = 0;
-    Peer *peer = nullptr;
+    PrefixOwner *owner = nullptr;
     std::array<uint32_t, 2> child{kNone, kNone};
   };
 
-  uint32_t make_node(const Bits &bits, int length, Peer *peer);
+  uint32_t make_node(const Bits &bits, int length, PrefixOwner *owner);
   void free_node(uint32_t node);
 
   std::array<uint32_t, 2> roots_{kNone, kNone};  // IPv6, IPv4

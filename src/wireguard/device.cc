@@ -27,12 +27,21 @@ std::optional<IpAddress> destination_of(Bytes packet) {
   return std::nullopt;
 }
 
+// What this shard knows of a peer of another.
+struct DistantPeer final : PrefixOwner {
+  using PrefixOwner::PrefixOwner;
+  void lose_allowed_ip(const IpPrefix &prefix) override { std::erase(allowed_ips, prefix); }
+
+  std::vector<IpPrefix> allowed_ips;
+};
+
 }  // namespace
 
 class Device::State {
  public:
   State(const DeviceConfig &config, BufferPool &pool, Counters &counters, Time now)
-      : common_{Identity(config.private_key),
+      : common_{config.shard,
+                Identity(config.private_key),
                 TimerWheel(now),
                 IndexTable(config.shard_bits, config.shard),
                 {},
@@ -54,6 +63,7 @@ class Device::State {
   }
 
   void receive(Packet datagram, const DatagramPath &path, Time now);
+  void receive_passed_on(Bytes datagram, const DatagramPath &path, Time now);
   void send(Packet packet, Time now);
   Time next_deadline() const { return common_.wheel.next_deadline(); }
   const Peer *completed() const { return common_.completed; }
@@ -62,22 +72,27 @@ class Device::State {
   const Identity &identity() const { return common_.identity; }
   void set_private_key(const Key &key);
   uint32_t set_peer(const PeerConfig &config, Time now);
+  void set_peer_elsewhere(const PublicKey &key, const std::vector<IpPrefix> &allowed_ips, uint32_t shard);
   void remove_peer(const PublicKey &key);
   const std::map<uint32_t, std::unique_ptr<Peer>> &peers() const { return peers_; }
   const Peer *peer_of(const PublicKey &key) const {
     auto found = by_key_.find(key);
     return found == by_key_.end() ? nullptr : found->second;
   }
-  const Peer *peer_for(const IpAddress &address, int shortest) const {
-    return common_.allowed_ips.find(address, shortest);
+  std::optional<PeerPlace> place_of(const IpAddress &address, int shortest) const {
+    const PrefixOwner *owner = common_.allowed_ips.find(address, shortest);
+    if (!owner) return std::nullopt;
+    return PeerPlace{owner->shard, lives_here(*owner) ? static_cast<const Peer *>(owner)->id() : 0};
   }
 
  private:
-  void receive_initiation(Bytes datagram, const DatagramPath &path, Time now);
+  void receive_initiation(Packet datagram, const DatagramPath &path, Time now);
   void receive_response(Bytes datagram, const DatagramPath &path, Time now);
   void receive_cookie_reply(Bytes datagram, Time now);
   void receive_transport(Packet datagram, const DatagramPath &path, Time now);
   bool worth_work(Bytes message, uint32_t sender, const DatagramPath &path, Time now);
+  bool lives_here(const PrefixOwner &owner) const { return owner.shard == common_.shard; }
+  std::vector<IpPrefix> take_over(const std::vector<IpPrefix> &prefixes, PrefixOwner &owner);
   void drop(DropReason reason) { common_.counters.drop(reason); }
 
   Common common_;  // outlives the peers
@@ -85,6 +100,7 @@ class Device::State {
   HandshakeLimiter limiter_;
   std::map<uint32_t, std::unique_ptr<Peer>> peers_;
   std::unordered_map<PublicKey, Peer *, KeyHash> by_key_;
+  std::unordered_map<PublicKey, DistantPeer, KeyHash> elsewhere_;
   uint32_t last_id_ = 0;
 };
 
@@ -98,7 +114,7 @@ void Device::State::receive(Packet datagram, const DatagramPath &path, Time now)
       return receive_transport(std::move(datagram), path, now);
     case WireGuardType::initiation:
       if (bytes.size() != sizeof(WireGuardInitiation)) return drop(DropReason::wireguard_bad_length);
-      return receive_initiation(bytes, path, now);
+      return receive_initiation(std::move(datagram), path, now);
     case WireGuardType::response:
       if (bytes.size() != sizeof(WireGuardResponse)) return drop(DropReason::wireguard_bad_length);
       return receive_response(bytes, path, now);
@@ -115,14 +131,27 @@ void Device::State::receive_transport(Packet datagram, const DatagramPath &path,
   entry->peer->receive(*entry->keypair, std::move(datagram), path, now);
 }
 
-void Device::State::receive_initiation(Bytes datagram, const DatagramPath &path, Time now) {
-  const auto &message = *view_as<WireGuardInitiation>(datagram);
-  if (!worth_work(datagram, message.sender, path, now)) return;
+void Device::State::receive_initiation(Packet datagram, const DatagramPath &path, Time now) {
+  const auto &message = *view_as<WireGuardInitiation>(datagram.bytes());
+  if (!worth_work(datagram.bytes(), message.sender, path, now)) return;
   std::optional<OpenedInitiation> opened = open_initiation(common_.identity, message);
   if (!opened) return drop(DropReason::wireguard_bad_handshake);
+  if (auto found = by_key_.find(opened->static_key); found != by_key_.end()) {
+    return found->second->receive(std::move(*opened), message, path, now);
+  }
+  auto distant = elsewhere_.find(opened->static_key);
+  if (distant == elsewhere_.end()) return drop(DropReason::wireguard_unknown_peer);
+  common_.output->elsewhere.push_back({std::move(datagram), distant->second.shard, path});
+}
+
+void Device::State::receive_passed_on(Bytes datagram, const DatagramPath &path, Time now) {
+  const auto *message = view_as<WireGuardInitiation>(datagram);
+  if (!message) return drop(DropReason::wireguard_bad_length);
+  std::optional<OpenedInitiation> opened = open_initiation(common_.identity, *message);
+  if (!opened) return drop(DropReason::wireguard_bad_handshake);
   auto found = by_key_.find(opened->static_key);
-  if (found == by_key_.end()) return drop(DropReason::wireguard_unknown_peer);
-  found->second->receive(std::move(*opened), message, path, now);
+  if (found == by_key_.end()) return drop(DropReason::wireguard_unknown_peer);  // removed meanwhile
+  found->second->receive(std::move(*opened), *message, path, now);
 }
 
 void Device::State::receive_response(Bytes datagram, const DatagramPath &path, Time now) {
@@ -168,9 +197,10 @@ bool Device::State::worth_work(Bytes message, uint32_t sender, const DatagramPat
 void Device::State::send(Packet packet, Time now) {
   const std::optional<IpAddress> destination = destination_of(packet.bytes());
   if (!destination) return drop(DropReason::bad_version);
-  Peer *peer = common_.allowed_ips.find(*destination);
-  if (!peer) return drop(DropReason::wireguard_no_peer);
-  peer->send(std::move(packet), now);
+  PrefixOwner *owner = common_.allowed_ips.find(*destination);
+  if (!owner) return drop(DropReason::wireguard_no_peer);
+  if (lives_here(*owner)) return static_cast<Peer *>(owner)->send(std::move(packet), now);
+  common_.output->elsewhere.push_back({std::move(packet), owner->shard, std::nullopt});
 }
 
 void Device::State::set_private_key(const Key &key) {
@@ -184,6 +214,7 @@ void Device::State::set_private_key(const Key &key) {
 
 uint32_t Device::State::set_peer(const PeerConfig &config, Time now) {
   if (common_.identity.present && config.public_key == common_.identity.public_key) return 0;
+  if (elsewhere_.contains(config.public_key)) remove_peer(config.public_key);
   Peer *&peer = by_key_[config.public_key];
   if (peer) {
     for (const IpPrefix &prefix : peer->config().allowed_ips) common_.allowed_ips.remove(prefix);
@@ -193,18 +224,34 @@ uint32_t Device::State::set_peer(const PeerConfig &config, Time now) {
     peer = made.get();
     peers_.emplace(last_id_, std::move(made));
   }
-  std::vector<IpPrefix> prefixes;
-  for (const IpPrefix &prefix : config.allowed_ips) {
-    Peer *before = common_.allowed_ips.set(prefix, *peer);
-    if (before == peer) continue;                 // named twice
-    if (before) before->lose_allowed_ip(prefix);  // lesson: wg-allowed-ip-moves
-    prefixes.push_back(prefix);
-  }
-  peer->set_allowed_ips(std::move(prefixes));
+  peer->set_allowed_ips(take_over(config.allowed_ips, *peer));
   return peer->id();
 }
 
+// Those of `prefixes` that are the owner's, each once.
+std::vector<IpPrefix> Device::State::take_over(const std::vector<IpPrefix> &prefixes, PrefixOwner &owner) {
+  std::vector<IpPrefix> taken;
+  for (const IpPrefix &prefix : prefixes) {
+    PrefixOwner *before = common_.allowed_ips.set(prefix, owner);
+    if (before == &owner) continue;               // named twice
+    if (before) before->lose_allowed_ip(prefix);  // lesson: wg-allowed-ip-moves
+    taken.push_back(prefix);
+  }
+  return taken;
+}
+
+void Device::State::set_peer_elsewhere(const PublicKey &key, const std::vector<IpPrefix> &allowed_ips, uint32_t shard) {
+  remove_peer(key);
+  DistantPeer &peer = elsewhere_.try_emplace(key, shard).first->second;
+  peer.allowed_ips = take_over(allowed_ips, peer);
+}
+
 void Device::State::remove_peer(const PublicKey &key) {
+  if (auto distant = elsewhere_.find(key); distant != elsewhere_.end()) {
+    for (const IpPrefix &prefix : distant->second.allowed_ips) common_.allowed_ips.remove(prefix);
+    elsewhere_.erase(distant);
+    return;
+  }
   auto found = by_key_.find(key);
   if (found == by_key_.end()) return;
   const Peer *peer = found->second;
@@ -224,6 +271,11 @@ void Device::receive(Packet datagram, const DatagramPath &path, Time now, Output
   const Peer *peer = state_->completed();
   // Last: who is told may change or remove peers.
   if (peer && on_handshake) on_handshake(peer->id(), DatagramPath(*peer->path()));
+}
+
+void Device::receive_passed_on(Packet initiation, const DatagramPath &path, Time now, Output &output) {
+  now = state_->begin(now, output);
+  state_->receive_passed_on(initiation.bytes(), path, now);
 }
 
 void Device::send(Packet packet, Time now, Output &output) {
@@ -259,6 +311,10 @@ uint32_t Device::set_peer(const PeerConfig &config, Time now, Output &output) {
   return state_->set_peer(config, state_->begin(now, output));
 }
 
+void Device::set_peer_elsewhere(const PublicKey &key, const std::vector<IpPrefix> &allowed_ips, uint32_t shard) {
+  state_->set_peer_elsewhere(key, allowed_ips, shard);
+}
+
 void Device::remove_peer(const PublicKey &key) {
   state_->remove_peer(key);
 }
@@ -278,9 +334,8 @@ size_t Device::peer_count() const {
   return state_->peers().size();
 }
 
-std::optional<uint32_t> Device::peer_for(const IpAddress &destination, int shortest) const {
-  const Peer *peer = state_->peer_for(destination, shortest);
-  return peer ? std::optional(peer->id()) : std::nullopt;
+std::optional<PeerPlace> Device::place_of(const IpAddress &destination, int shortest) const {
+  return state_->place_of(destination, shortest);
 }
 
 std::string Device::peer_name(uint32_t id) const {

@@ -52,6 +52,22 @@ struct Output {
   };
   std::vector<Datagram> datagrams;  // to send, in order
   std::vector<Packet> packets;      // inside packets that arrived; client = the peer's id
+
+  // What is for a peer of another shard: an inside packet, or a handshake initiation as it came.
+  struct Elsewhere {
+    Packet packet;
+    uint32_t shard = 0;
+    std::optional<DatagramPath> initiation_from;  // none: an inside packet
+  };
+  std::vector<Elsewhere> elsewhere;
+};
+
+// Where the peer of an address lives.
+struct PeerPlace {
+  uint32_t shard = 0;
+  uint32_t id = 0;  // among that shard's peers; 0: another shard's, whose business it is
+
+  bool operator==(const PeerPlace &) const = default;
 };
 
 // What a person or the UAPI may ask about a peer.
@@ -73,6 +89,8 @@ class Device {
 
   // Datagrams from the socket, opened in place.
   void receive(Packet datagram, const DatagramPath &path, Time now, Output &output);
+  // An initiation that another shard found to be worth its work (MACs, load) and for a peer of this one.
+  void receive_passed_on(Packet initiation, const DatagramPath &path, Time now, Output &output);
   // An inside packet for whichever peer has its destination, sealed in place (needs headroom 16, tailroom 16 +
   // padding). Without a session it is staged and a handshake begins.
   void send(Packet packet, Time now, Output &output);
@@ -90,12 +108,15 @@ class Device {
   // Adds, or changes the peer of that public key, and gives its id; 0 for our own public key, which is no peer. No
   // endpoint: the one known stays. Allowed IPs replace those the peer had, and move here from whoever had them.
   uint32_t set_peer(const PeerConfig &config, Time now, Output &output);
-  void remove_peer(const PublicKey &key);
+  // The same for a peer that lives on `shard`: what is for it comes out as Output::elsewhere.
+  void set_peer_elsewhere(const PublicKey &key, const std::vector<IpPrefix> &allowed_ips, uint32_t shard);
+  void remove_peer(const PublicKey &key);  // wherever it lives
+  // Of the peers that live here.
   std::vector<PeerStatus> peers() const;
   std::optional<PeerConfig> peer(const PublicKey &key) const;
   size_t peer_count() const;
   // Who has the address in its AllowedIPs, in a prefix of at least `shortest` bits.
-  std::optional<uint32_t> peer_for(const IpAddress &destination, int shortest = 0) const;
+  std::optional<PeerPlace> place_of(const IpAddress &destination, int shortest = 0) const;
   std::string peer_name(uint32_t id) const;  // name, else a short form of the public key
 
   // A handshake was completed with this peer (either role): for hints and logs.

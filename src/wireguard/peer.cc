@@ -50,7 +50,12 @@ Packet Common::allocate(size_t size) {
 }
 
 Peer::Peer(uint32_t id, const PeerConfig &config, Common &common, Time now)
-    : id_(id), common_(common), config_(config), macs_(config.public_key), timers_(common.wheel, *this) {
+    : PrefixOwner(common.shard),
+      id_(id),
+      common_(common),
+      config_(config),
+      macs_(config.public_key),
+      timers_(common.wheel, *this) {
   remote_.public_key = config.public_key;
   remote_.set_identity(common_.identity);
   config_.allowed_ips.clear();

@@ -25,6 +25,7 @@ namespace slipgate::wireguard {
 
 // What all peers of one device have in common.
 struct Common {
+  const uint32_t shard;
   Identity identity;
   TimerWheel wheel;
   IndexTable indices;
@@ -41,7 +42,7 @@ struct Common {
   Packet allocate(size_t size);
 };
 
-class Peer final : private TimerActions {
+class Peer final : public PrefixOwner, private TimerActions {
  public:
   Peer(uint32_t id, const PeerConfig &config, Common &common, Time now);
   ~Peer();
@@ -55,7 +56,7 @@ class Peer final : private TimerActions {
   void configure(const PeerConfig &config, Time now);
   // The allowed IPs that the peer has by what others took from it.
   void set_allowed_ips(std::vector<IpPrefix> prefixes) { config_.allowed_ips = std::move(prefixes); }
-  void lose_allowed_ip(const IpPrefix &prefix);
+  void lose_allowed_ip(const IpPrefix &prefix) override;
   // Our private key is another one: sessions made with the old one end.
   void identity_changed();
 

@@ -86,6 +86,8 @@ TEST_CASE("every option fills its field") {
                                  "100000",
                                  "--congestion",
                                  "cubic",
+                                 "--threads",
+                                 "3",
                                  "--transmit-queue-capacity",
                                  "64",
                                  "--max-flows",
@@ -122,6 +124,7 @@ TEST_CASE("every option fills its field") {
   CHECK(o.mtu == 1380);
   CHECK(o.tcp_buffer_size == 100000);
   CHECK(o.congestion == Congestion::cubic);
+  CHECK(o.threads == 3);
   CHECK(o.wireguard.transmit_queue_capacity == 64);
   CHECK(o.limits.max_flows == 1000);
   CHECK(o.limits.max_flows_per_client == 100);

@@ -11,28 +11,28 @@ using namespace slipgate::wireguard;
 namespace {
 
 // The trie never looks into a peer: any address will do.
-Peer &peer(int number) {
+PrefixOwner &peer(int number) {
   static char places[64];
-  return reinterpret_cast<Peer &>(places[number]);
+  return reinterpret_cast<PrefixOwner &>(places[number]);
 }
 
 // The same by looking at every prefix.
 class NaiveTwin {
  public:
-  void set(const IpPrefix &prefix, Peer &owner) { owners_[prefix] = &owner; }
+  void set(const IpPrefix &prefix, PrefixOwner &owner) { owners_[prefix] = &owner; }
   void remove(const IpPrefix &prefix) { owners_.erase(prefix); }
-  Peer *find(const IpAddress &address) const {
-    Peer *best = nullptr;
+  PrefixOwner *find(const IpAddress &address) const {
+    PrefixOwner *best = nullptr;
     int length = -1;
     for (const auto &[prefix, owner] : owners_) {
       if (prefix.contains(address) && prefix.length > length) best = owner, length = prefix.length;
     }
     return best;
   }
-  const std::map<IpPrefix, Peer *> &all() const { return owners_; }
+  const std::map<IpPrefix, PrefixOwner *> &all() const { return owners_; }
 
  private:
-  std::map<IpPrefix, Peer *> owners_;
+  std::map<IpPrefix, PrefixOwner *> owners_;
 };
 
 IpPrefix prefix(std::string_view text) {
@@ -103,7 +103,7 @@ TEST_CASE("the trie and its naive twin agree on random prefixes, added, moved an
       if (random() % 3 && step % 500 < 400) {
         const IpAddress network = random_address();
         const IpPrefix added(network, static_cast<int>(random() % (network.family_bits() + 1)));
-        Peer &owner = peer(static_cast<int>(random() % 60));
+        PrefixOwner &owner = peer(static_cast<int>(random() % 60));
         trie.set(added, owner);
         twin.set(added, owner);
       } else if (!twin.all().empty()) {

@@ -302,21 +302,21 @@ TEST_CASE("an allowed IP named again moves to the last peer named [wg-allowed-ip
   hub.peers = {net.peer(0), net.peer(2)};
   net.start(1, hub);
   const IpAddress first = net[0].inside;
-  REQUIRE(net[1].device->peer_for(first) == 1);
+  REQUIRE(net[1].device->place_of(first) == PeerPlace{0, 1});
   PeerConfig taker = net.peer(2);
   taker.allowed_ips.push_back(IpPrefix(first, 32));
   REQUIRE(net[1].device->set_peer(taker, net.now, net[1].output) == 2);
-  REQUIRE(net[1].device->peer_for(first) == 2);
+  REQUIRE(net[1].device->place_of(first) == PeerPlace{0, 2});
   const std::vector<PeerStatus> status = net[1].device->peers();
   REQUIRE(status[0].config.allowed_ips.empty());
   REQUIRE(status[1].config.allowed_ips.size() == 2);
   // The first is removed: what it lost stays where it is.
   net[1].device->remove_peer(net[0].public_key);
-  REQUIRE(net[1].device->peer_for(first) == 2);
+  REQUIRE(net[1].device->place_of(first) == PeerPlace{0, 2});
   // Replaced: what is not named any more is nobody's.
   net[1].device->set_peer(net.peer(2), net.now, net[1].output);
-  REQUIRE_FALSE(net[1].device->peer_for(first));
-  REQUIRE(net[1].device->peer_for(net[2].inside) == 2);
+  REQUIRE_FALSE(net[1].device->place_of(first));
+  REQUIRE(net[1].device->place_of(net[2].inside) == PeerPlace{0, 2});
 }
 
 TEST_CASE("the same peer set again changes nothing that stands") {

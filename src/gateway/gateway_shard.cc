@@ -1,0 +1,379 @@
+#include "gateway/gateway_shard.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "crypto/random.h"
+#include "gateway/peer_names.h"
+#include "host/limits.h"
+#include "host/ping.h"
+#include "wire/icmp.h"
+
+namespace slipgate {
+
+namespace {
+
+// Names of peers' endpoints and of rules: asked again this often while they do not resolve, and later in case they
+// changed.
+constexpr Duration kResolveRetry = seconds(10);
+constexpr Duration kResolveAgain = minutes(5);
+
+RouteOptions route_options(const GatewayOptions &options) {
+  RouteOptions route;
+  route.own = own_addresses(options);
+  route.dns = options.dns;
+  // Contract: the first own inside address of each family, when none is named.
+  for (bool v4 : {true, false}) {
+    auto first =
+        std::find_if(route.own.begin(), route.own.end(), [&](const IpAddress &own) { return own.is_v4() == v4; });
+    if (options.dns.empty() && first != route.own.end()) route.dns.push_back({*first, 53});
+  }
+  route.pingable = options.pingable.empty() ? route.own : options.pingable;
+  route.forwards = options.forwards;
+  return route;
+}
+
+FlowLimits limits_in_force(FlowLimits limits) {
+  limits.max_flows = std::min(limits.max_flows, admissible_flows(raise_descriptor_limit()));
+  limits.max_flows_per_client = std::min(limits.max_flows_per_client, limits.max_flows);
+  return limits;
+}
+
+dns::Options resolving(const GatewayOptions &options) {
+  dns::Options resolving = options.resolving;
+  resolving.domain = domain_of(options);
+  return resolving;
+}
+
+}  // namespace
+
+std::vector<IpAddress> own_addresses(const GatewayOptions &options) {
+  std::vector<IpAddress> own;
+  for (const IpPrefix &prefix : options.addresses) own.push_back(prefix.address);
+  return own;
+}
+
+GatewayShard::StackSecret::StackSecret() {
+  fill_random({reinterpret_cast<uint8_t *>(words), sizeof(words)});
+}
+
+Result<std::unique_ptr<GatewayShard>> GatewayShard::open(Loop &loop, const GatewayOptions &options,
+                                                         const std::vector<PlacedPeer> &peers, FlowBudget &budget,
+                                                         OnHandshake on_handshake) {
+  std::unique_ptr<GatewayShard> made(new GatewayShard(loop, options, budget));
+  if (Result<void> started = made->start(peers, std::move(on_handshake)); !started) return started.error();
+  return made;
+}
+
+GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget &budget)
+    : loop_(loop),
+      options_(options),
+      limits_(limits_in_force(options.limits)),
+      source_{options.source_ipv4, options.source_ipv6},
+      mailbox_(loop, kMailboxBytes, [this](const Parcel &parcel) { open_parcel(parcel); }),
+      policy_(options.policy),
+      router_(route_options(options), policy_,
+              [this](const IpAddress &address, uint32_t client) { return is_neighbour(address, client); }),
+      flows_(limits_, loop.timers(), secret_.words, &budget),
+      heap_trim_(loop.timers(), flows_),
+      shard_(loop, stack_config(), *this, this),
+      dns_(loop, shard_.counters(), resolving(options)),
+      resolver_(loop, dns_),
+      context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_},
+      dialer_(context_, options_.forwards),
+      tcp_(context_, dialer_),
+      udp_(context_, options_.forwards),
+      echo_(context_),
+      names_changed_(loop) {}
+
+GatewayShard::~GatewayShard() {
+  alive_.reset();
+  // Coroutines hold flows and streams: they go while tables and stack still stand, then what carries datagrams.
+  loop_.abandon();
+  forwards_.reset();
+  flows_.for_each([](Flow &flow) {
+    if (flow.key.protocol != Protocol::tcp) delete static_cast<CarriedFlow *>(&flow.owner);
+  });
+}
+
+// From here on: link -> shard -> stack -> the services below -> host.
+Result<void> GatewayShard::start(const std::vector<PlacedPeer> &peers, OnHandshake on_handshake) {
+  Result<std::unique_ptr<HostAddresses>> addresses = HostAddresses::open(loop_, [this] { host_moved(); });
+  if (!addresses) return addresses.error();
+  host_addresses_ = std::move(*addresses);
+  host_moved();
+
+  const PingSupport ping = probe_ping_sockets();
+  ping_sockets_ = ping.v4 || ping.v6;
+
+  WireGuardLinkOptions wireguard = options_.wireguard;
+  wireguard.mtu = options_.mtu;
+  wireguard.peers.clear();  // change_peers() says where each lives
+  Result<std::unique_ptr<WireGuardLink>> link = WireGuardLink::open(loop_, wireguard, 0, shard_, shard_.counters());
+  if (!link) return link.error();
+  link_ = std::move(*link);
+  shard_.attach(*link_);
+  link_->on_elsewhere = [this](std::span<wireguard::Output::Elsewhere> packets) { pass_on(packets); };
+  link_->on_handshake = [this, tell = std::move(on_handshake)](uint32_t peer, const DatagramPath &path) {
+    tell(link_->client_name(peer), path);
+  };
+  change_peers({}, peers);
+
+  forwards_ = std::make_unique<ForwardService>(
+      context_, tcp_, *link_, options_.forwards, own_addresses(options_),
+      [this](uint32_t shard, AcceptedConnection connection) { hand_over(shard, std::move(connection)); });
+  spawn(loop_, resolve_names(alive_));
+
+  if (number() == 0) {  // what would be said once for each
+    if (!ping.advice.empty()) log::warn("{}", ping.advice);
+    if (limits_.max_flows < options_.limits.max_flows) {
+      log::info("at most {} flows: so many the descriptor limit allows", limits_.max_flows);
+    }
+  }
+  return {};
+}
+
+StackConfig GatewayShard::stack_config() const {
+  StackConfig config;
+  config.mtu = options_.mtu;
+  config.tcp_buffer_size = options_.tcp_buffer_size;
+  config.congestion = options_.congestion;
+  config.max_connections = limits_.max_flows;
+  config.max_requests_per_client = limits_.max_connecting_per_client;
+  config.secret[0] = secret_.words[0];
+  config.secret[1] = secret_.words[1];
+  return config;
+}
+
+// --- peers -----------------------------------------------------------------------------------------------------------
+
+void GatewayShard::change_peers(const std::vector<wireguard::PublicKey> &gone, const std::vector<PlacedPeer> &changed) {
+  for (const wireguard::PublicKey &key : gone) remove_peer(key);
+  for (const auto &[peer, shard] : changed) {
+    const wireguard::PublicKey &key = peer.config.public_key;
+    if (shard != number()) {
+      link_->set_peer_elsewhere(key, peer.config.allowed_ips, shard);
+      continue;
+    }
+    link_->set_peer(peer.config);
+    std::erase_if(named_, [&](const NamedPeer &named) { return named.key == key; });
+    if (!peer.endpoint_name.empty()) named_.push_back({key, peer.endpoint_name, peer.endpoint_port, std::nullopt});
+  }
+  names_changed_.notify();
+}
+
+void GatewayShard::set_peer(const wireguard::PeerConfig &config, uint32_t shard) {
+  if (shard != number()) return link_->set_peer_elsewhere(config.public_key, config.allowed_ips, shard);
+  link_->set_peer(config);
+  if (config.endpoint) std::erase_if(named_, [&](const NamedPeer &named) { return named.key == config.public_key; });
+}
+
+void GatewayShard::remove_peer(const wireguard::PublicKey &key) {
+  link_->remove_peer(key);
+  std::erase_if(named_, [&](const NamedPeer &named) { return named.key == key; });
+}
+
+void GatewayShard::set_policy(const PolicyOptions &policy) {
+  policy_ = Policy(policy);
+  host_moved();
+  names_changed_.notify();
+}
+
+std::optional<uint32_t> GatewayShard::shard_of(const IpAddress &address) const {
+  std::optional<wireguard::PeerPlace> place = link_->place_of(address);
+  return place ? std::optional(place->shard) : std::nullopt;
+}
+
+// A peer that may send from anywhere (AllowedIPs of length 0) is not everybody's neighbour.
+bool GatewayShard::is_neighbour(const IpAddress &address, uint32_t client) const {
+  std::optional<wireguard::PeerPlace> place = link_->place_of(address, 1);
+  return place && *place != wireguard::PeerPlace{number(), client};
+}
+
+std::optional<uint16_t> GatewayShard::neighbour_link(const FlowKey &key, uint32_t client) const {
+  if (!is_neighbour(key.outside.address, client)) return std::nullopt;
+  if (!std::holds_alternative<target::Peer>(router_.route(key, client))) return std::nullopt;
+  return uint16_t{0};
+}
+
+// --- to other shards and from them -----------------------------------------------------------------------------------
+
+void GatewayShard::pass_on(std::span<wireguard::Output::Elsewhere> packets) {
+  for (uint32_t shard = 0; shard < shards_.size(); shard++) {
+    Parcel parcel;
+    size_t bytes = 0;
+    for (const wireguard::Output::Elsewhere &each : packets) {
+      if (each.shard == shard) bytes += each.packet.size();
+    }
+    if (bytes == 0) continue;
+    parcel.bytes.reserve(bytes);
+    for (const wireguard::Output::Elsewhere &each : packets) {
+      if (each.shard != shard) continue;
+      const Bytes packet = each.packet.bytes();
+      parcel.items.push_back({packet.size(), each.initiation_from});
+      parcel.bytes.insert(parcel.bytes.end(), packet.begin(), packet.end());
+    }
+    const size_t count = parcel.items.size();
+    if (shards_[shard]->mailbox_.put(std::move(parcel), bytes)) {
+      shard_.counters().messages += count;
+    } else {
+      for (size_t i = 0; i < count; i++) shard_.counters().drop(DropReason::mailbox_full);
+    }
+  }
+}
+
+void GatewayShard::open_parcel(const Parcel &parcel) {
+  Bytes rest = parcel.bytes;
+  for (const Parcel::Item &item : parcel.items) {
+    link_->receive_passed_on(rest.first(item.size), item.initiation_from);
+    rest = rest.subspan(item.size);
+  }
+}
+
+void GatewayShard::hand_over(uint32_t shard, AcceptedConnection connection) {
+  GatewayShard *other = shards_[shard];
+  // The loop's queue takes copyable work only.
+  auto handed = std::make_shared<AcceptedConnection>(std::move(connection));
+  other->loop_.post([other, handed] { other->forwards_->serve(std::move(*handed)); });
+}
+
+// --- what the stack brings -------------------------------------------------------------------------------------------
+
+void GatewayShard::on_tcp_request(StreamRequestPtr request) {
+  tcp_.serve(std::move(request));
+}
+
+void GatewayShard::on_datagram(const FlowKey &key, uint32_t client, Bytes payload, const DatagramInfo &info,
+                               Bytes original) {
+  udp_.serve(key, client, payload, info, original);
+}
+
+void GatewayShard::on_echo(const FlowKey &key, uint32_t client, uint16_t sequence, Bytes payload,
+                           const DatagramInfo &info, Bytes original) {
+  echo_.serve(key, client, sequence, payload, info, original);
+}
+
+void GatewayShard::on_icmp_error(const FlowKey &key, uint32_t client, uint8_t type, uint8_t code, uint32_t mtu) {
+  const bool too_big = key.is_v4() ? type == icmp::kDestinationUnreachable && code == icmp::kFragmentationNeeded
+                                   : type == icmpv6::kPacketTooBig;
+  if (too_big && link_->place_of(key.inside.address) == wireguard::PeerPlace{number(), client}) {
+    shard_.stack().learn_path_mtu(key.inside.address, mtu);
+    return;
+  }
+  // The host's sockets have no way to be told.
+  shard_.counters().drop(DropReason::icmp_ignored);
+}
+
+// --- names, addresses ------------------------------------------------------------------------------------------------
+
+void GatewayShard::host_moved() {
+  std::vector<HostAddress> addresses;
+  for (const IpAddress &address : host_addresses_->all()) addresses.push_back({address, address.family_bits()});
+  policy_.set_host_addresses(addresses);
+}
+
+// Endpoints of peers and names in rules, now and again.
+Task<> GatewayShard::resolve_names(std::weak_ptr<void> alive) {
+  bool said = false;
+  while (true) {
+    const bool endpoints = co_await resolve_endpoints(alive, said);
+    if (alive.expired()) co_return;
+    const bool rules = co_await resolve_rules(alive, said || number() != 0);
+    if (alive.expired()) co_return;
+    said = true;
+    co_await names_changed_.wait(loop_.now() + (endpoints && rules ? kResolveAgain : kResolveRetry));
+    if (alive.expired()) co_return;
+  }
+}
+
+// False: some name does not resolve.
+Task<bool> GatewayShard::resolve_endpoints(std::weak_ptr<void> alive, bool quiet) {
+  bool all = true;
+  const std::vector<NamedPeer> asked = named_;
+  for (const NamedPeer &peer : asked) {
+    Result<std::vector<IpAddress>> found = co_await resolver_.resolve(peer.name);
+    if (alive.expired()) co_return false;
+    if (!found) {
+      all = false;
+      if (!quiet) log::warn("peer endpoint {}: {}; trying again", peer.name, found.error().text);
+      continue;
+    }
+    const Endpoint endpoint{found->front(), peer.port};
+    for (NamedPeer &named : named_) {
+      // The peer as it is now; what somebody gave an endpoint to meanwhile is not among these any more.
+      if (named.key != peer.key || named.endpoint == endpoint) continue;
+      named.endpoint = endpoint;
+      std::optional<wireguard::PeerConfig> standing = link_->peer(named.key);
+      if (!standing) continue;
+      standing->endpoint = endpoint;
+      link_->set_peer(*standing);
+    }
+  }
+  co_return all;
+}
+
+Task<bool> GatewayShard::resolve_rules(std::weak_ptr<void> alive, bool quiet) {
+  bool all = true;
+  for (const std::string &name : policy_.names()) {
+    Result<std::vector<IpAddress>> found = co_await resolver_.resolve(name);
+    if (alive.expired()) co_return false;
+    if (found) {
+      policy_.set_resolved(name, *found);
+    } else {
+      all = false;
+      if (!quiet) log::warn("rule for {}: {}; it matches nothing, trying again", name, found.error().text);
+    }
+  }
+  co_return all;
+}
+
+// --- operating -------------------------------------------------------------------------------------------------------
+
+void GatewayShard::drain(Duration most, std::function<void()> drained) {
+  context_.draining = true;
+  forwards_->stop();
+  spawn(loop_, wait_until_drained(loop_.now() + most, std::move(drained)));
+}
+
+// Datagram flows have no end of their own: what is waited for is TCP.
+Task<> GatewayShard::wait_until_drained(Time deadline, std::function<void()> drained) {
+  constexpr Duration kLook = milliseconds(20);
+  Event never(loop_);
+  while (loop_.now() < deadline && shard_.stack().connections() > 0) co_await never.wait(loop_.now() + kLook);
+  drained();
+}
+
+GatewayStatus GatewayShard::status() const {
+  GatewayStatus status;
+  status.name = options_.name;
+  status.listen = link_->local();
+  status.public_key = link_->public_key();
+  status.started = started_;
+  status.threads = options_.wireguard.place.count;
+  status.flows = flows_.size();
+  status.flows_limit = limits_.max_flows;
+  status.connections = context_.stack().connections();
+  status.ping_sockets = ping_sockets_;
+  status.peers = link_->peers();
+  status.counters = context_.counters();
+  return status;
+}
+
+std::vector<FlowStatus> GatewayShard::flows() {
+  std::vector<FlowStatus> all;
+  flows_.for_each([&](Flow &flow) {
+    static constexpr const char *kStates[] = {"connecting", "established", "closing"};
+    all.push_back({flow.key,
+                   {},
+                   link_->client_name(flow.client),
+                   kStates[static_cast<int>(flow.state())],
+                   flow.bytes_up,
+                   flow.bytes_down,
+                   flow.opened,
+                   flow.last_active});
+  });
+  return all;
+}
+
+}  // namespace slipgate

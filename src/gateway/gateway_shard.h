@@ -1,0 +1,160 @@
+// What of a gateway lives on one thread: a link, the shard, its stack, flow table and services. A gateway has one for
+// each of its threads, and they share nothing: each has its own peers, which only it serves, and knows where the
+// others' are. What is for another's goes by its mailbox.
+//
+// Made, used and destroyed on the thread of its loop, unless a method says otherwise.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dns/resolver.h"
+#include "dns/server.h"
+#include "flow/flow_table.h"
+#include "gateway/context.h"
+#include "gateway/dial.h"
+#include "gateway/heap_trim.h"
+#include "gateway/options.h"
+#include "gateway/serve_forward.h"
+#include "gateway/serve_icmp.h"
+#include "gateway/serve_tcp.h"
+#include "gateway/serve_udp.h"
+#include "gateway/status.h"
+#include "host/host_addresses.h"
+#include "io/mailbox.h"
+#include "io/wait.h"
+#include "link/wireguard_link.h"
+#include "shard/shard.h"
+
+namespace slipgate {
+
+// The gateway's own inside addresses.
+std::vector<IpAddress> own_addresses(const GatewayOptions &options);
+
+// A peer and the number of the shard that it lives on.
+struct PlacedPeer {
+  WireGuardPeerOptions peer;
+  uint32_t shard = 0;
+};
+
+class GatewayShard final : public StackEvents, Neighbours {
+ public:
+  // Told on the shard's thread: with which peer, by name, a handshake was completed.
+  using OnHandshake = std::function<void(std::string peer, const DatagramPath &path)>;
+
+  // Opens what packets come by; options.wireguard.place says which shard of how many this is, and those are opened in
+  // the order of their numbers. `peers`: all of the gateway. Nothing is served before the loop's first turn.
+  static Result<std::unique_ptr<GatewayShard>> open(Loop &loop, const GatewayOptions &options,
+                                                    const std::vector<PlacedPeer> &peers, FlowBudget &budget,
+                                                    OnHandshake on_handshake);
+  ~GatewayShard();
+
+  // All shards of the gateway, by number. Before the first turn.
+  void meet(std::vector<GatewayShard *> shards) { shards_ = std::move(shards); }
+
+  // Peers of any shard: first those that go, then those that are added or changed, in this order.
+  void change_peers(const std::vector<wireguard::PublicKey> &gone, const std::vector<PlacedPeer> &changed);
+  // As WireGuard's userspace API says it: a peer whose endpoint is a name keeps that if `config` has none.
+  void set_peer(const wireguard::PeerConfig &config, uint32_t shard);
+  void remove_peer(const wireguard::PublicKey &key);
+  // The names of all peers of the gateway, for DNS.
+  void set_names(const std::vector<dns::NamedHost> &names) { dns_.set_names(names); }
+  void set_policy(const PolicyOptions &policy);
+
+  // Where the peer of an address lives.
+  std::optional<uint32_t> shard_of(const IpAddress &address) const;
+  WireGuardLink &link() { return *link_; }
+  ForwardService &forwards() { return *forwards_; }
+
+  // No new flows; `drained` is called when the last TCP connection ended, or after `most`.
+  void drain(Duration most, std::function<void()> drained);
+
+  // What this shard has to say of the gateway's: sums are for the caller.
+  GatewayStatus status() const;
+  std::vector<FlowStatus> flows();
+
+ private:
+  // Packets and initiations of one batch for another shard, in a row.
+  struct Parcel {
+    struct Item {
+      size_t size = 0;
+      std::optional<DatagramPath> initiation_from;
+    };
+    std::vector<Item> items;
+    std::vector<uint8_t> bytes;
+  };
+  // What may wait for a shard: a quarter of a second of a gigabit.
+  static constexpr size_t kMailboxBytes = 32 << 20;
+
+  // An endpoint that the configuration gives by name, and what the name stood for last.
+  struct NamedPeer {
+    wireguard::PublicKey key;
+    std::string name;
+    uint16_t port = 0;
+    std::optional<Endpoint> endpoint;
+  };
+
+  GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget &budget);
+  Result<void> start(const std::vector<PlacedPeer> &peers, OnHandshake on_handshake);
+  StackConfig stack_config() const;
+
+  void on_tcp_request(StreamRequestPtr request) override;
+  void on_datagram(const FlowKey &key, uint32_t client, Bytes payload, const DatagramInfo &info,
+                   Bytes original) override;
+  void on_echo(const FlowKey &key, uint32_t client, uint16_t sequence, Bytes payload, const DatagramInfo &info,
+               Bytes original) override;
+  void on_icmp_error(const FlowKey &key, uint32_t client, uint8_t type, uint8_t code, uint32_t mtu) override;
+  std::optional<uint16_t> neighbour_link(const FlowKey &key, uint32_t client) const override;
+  IpAddress hop_address(bool v4) const override { return router_.hop_address(v4); }
+  bool is_neighbour(const IpAddress &address, uint32_t client) const;
+
+  void pass_on(std::span<wireguard::Output::Elsewhere> packets);
+  void open_parcel(const Parcel &parcel);
+  void hand_over(uint32_t shard, AcceptedConnection connection);
+
+  uint32_t number() const { return options_.wireguard.place.number; }
+  void host_moved();
+  Task<> resolve_names(std::weak_ptr<void> alive);
+  Task<bool> resolve_endpoints(std::weak_ptr<void> alive, bool quiet);
+  Task<bool> resolve_rules(std::weak_ptr<void> alive, bool quiet);
+  Task<> wait_until_drained(Time deadline, std::function<void()> drained);
+
+  struct StackSecret {
+    StackSecret();
+    uint64_t words[2];
+  };
+
+  // In the order in which they are built: what packets meet last comes first.
+  Loop &loop_;
+  const GatewayOptions options_;
+  const Time started_ = BootClock::now();
+  const StackSecret secret_;
+  const FlowLimits limits_;
+  const HostDatagramPort::Options source_;
+  std::vector<GatewayShard *> shards_;
+  Mailbox<Parcel> mailbox_;
+  Policy policy_;
+  Router router_;
+  FlowTable flows_;
+  HeapTrim heap_trim_;
+  Shard shard_;
+  dns::Server dns_;
+  dns::Resolver resolver_;
+  Context context_;
+  Dialer dialer_;
+  TcpService tcp_;
+  UdpService udp_;
+  EchoService echo_;
+  std::unique_ptr<HostAddresses> host_addresses_;
+  std::unique_ptr<WireGuardLink> link_;
+  std::unique_ptr<ForwardService> forwards_;
+  std::vector<NamedPeer> named_;
+  Event names_changed_;
+  bool ping_sockets_ = true;
+  std::shared_ptr<void> alive_ = std::make_shared<int>();
+};
+
+}  // namespace slipgate

@@ -1,0 +1,36 @@
+// What a running gateway tells about itself: values only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/counters.h"
+#include "base/time.h"
+#include "wire/flow_key.h"
+#include "wireguard/device.h"
+
+namespace slipgate {
+
+struct FlowStatus {
+  FlowKey key;         // the inside
+  std::string host;    // the other side: what was dialled, "203.0.113.2:80", or who serves it, "dns"
+  std::string client;  // name of the peer
+  std::string state;
+  uint64_t bytes_up = 0, bytes_down = 0;
+  Time opened, last_active;
+};
+
+struct GatewayStatus {
+  std::string name;
+  Endpoint listen;  // of the WireGuard socket, with the port it really has
+  wireguard::PublicKey public_key{};
+  Time started;
+  size_t threads = 1;
+  size_t flows = 0, flows_limit = 0, connections = 0;
+  bool ping_sockets = true;
+  std::vector<wireguard::PeerStatus> peers;
+  Counters counters;
+};
+
+}  // namespace slipgate

@@ -1,0 +1,36 @@
+#!/bin/bash
+# Two threads, a peer on each: flows stay on their peer's thread, and what is between peers finds its way.
+#
+#   one (first thread) ──┬── slipgate --threads 2 ──── 203.0.113.2
+#   two (second thread) ─┘       203.0.113.1:8001, :8002 ──── two answers on :8001, :8002
+. "$(dirname "$0")/../support/harness.sh"
+status() { XDG_RUNTIME_DIR=$W/user "$PROGRAM" status --json | python3 -c "import json, sys; print(json.load(sys.stdin)['$1'])"; }
+servers
+gateway --threads 2 -t 203.0.113.1:8001,,10.7.0.3:8001 -u 203.0.113.1:8002,,10.7.0.3:8002
+client one
+client two
+for name in one two; do wait_for 5 in_client $name ping -n -c 1 -W 1 10.7.0.1; done
+[ "$(status threads)" = 2 ] || fail "$(status threads) threads serve"
+[ "$(awk '/^Threads:/ {print $2}' "/proc/${pid[gateway]}/status")" = 3 ] || fail "the gateway has not two threads and its own"
+
+# The kernel brings each peer's datagrams to its thread: nothing passes between the two.
+before=$(status messages)
+background first peer one exchange 203.0.113.2
+background second peer two exchange 2001:db8:203::2
+wait_for 60 grep -q unchanged "$W/first.log"
+wait_for 60 grep -q unchanged "$W/second.log"
+[ "$(status messages)" = "$before" ] || fail "$(($(status messages) - before)) packets of flows to the host went from thread to thread"
+
+expect " 0% packet loss" in_client one ping -n -c 5 -i 0.2 -W 2 10.7.0.3
+[ "$(status messages)" -ge $((before + 10)) ] || fail "pings between the threads are not counted as messages"
+background listener in_client two python3 "$peer_tool" accept-one fd07::3 8003
+wait_for 30 grep -q listening "$W/listener.log"
+expect "hello fd07::2" peer one ask fd07::3 8003
+
+# What a forward accepts is served by the thread of its target's peer.
+background tcp in_client two python3 "$peer_tool" accept-one 10.7.0.3 8001
+background udp in_client two python3 "$peer_tool" answer-udp 10.7.0.3 8002
+wait_for 30 grep -q listening "$W/tcp.log"
+wait_for 30 grep -q listening "$W/udp.log"
+expect "hello 203.0.113.2" in_server python3 "$peer_tool" ask 203.0.113.1 8001
+expect "hello 203.0.113.2" in_server python3 "$peer_tool" udp-ask 203.0.113.1 8002
