@@ -26,6 +26,7 @@ int run_genpsk(Words arguments);
 int run_check(Words arguments);
 int run_status(Words arguments);
 int run_flows(Words arguments);
+int run_top(Words arguments);
 int run_reload(Words arguments);
 int run_wg(Words arguments);
 int run_as(Words arguments);

@@ -31,6 +31,7 @@ const CommandRow kCommands[] = {
     {"check", "FILE", "read a configuration, say every problem in it, change nothing", run_check},
     {"status", "[NAME] [--json]", "what a running gateway does", run_status},
     {"flows", "[NAME] [--json]", "what flows through it", run_flows},
+    {"top", "[NAME] [--json]", "the same, live, on a terminal", run_top},
     {"reload", "[NAME]", "let it read its configuration again", run_reload},
     {"wg", "ARGS...", "the real wg(8) on the gateways of an ordinary user", run_wg},
     {"as", "PROGRAM ARGS...", "take another program's command line: wgslirpy, wireguard-go", run_as},

@@ -23,13 +23,9 @@ Duration idle_timeout_of(const FlowLimits &limits, Protocol protocol) {
 }  // namespace
 
 Flow::Flow(FlowTable &table, const FlowKey &flow_key, uint32_t of_client, FlowOwner &flow_owner, Time now)
-    : key(flow_key),
-      client(of_client),
-      opened(now),
-      last_active(now),
-      owner(flow_owner),
-      table_(table),
-      timer_(*this) {}
+    : key(flow_key), client(of_client), opened(now), owner(flow_owner), table_(table), timer_(*this) {
+  last_active = now;
+}
 
 // touch() only stores the time; the timer, when it fires, looks whether that was long ago (lazy re-arming).
 void Flow::on_timer(Timer &timer, Time now) {

@@ -10,12 +10,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <unordered_map>
 #include <variant>
 #include <vector>
 
 #include "base/drop_reason.h"
 #include "base/timer_wheel.h"
+#include "base/traffic.h"
 #include "flow/options.h"
 
 namespace slipgate {
@@ -39,19 +41,17 @@ enum class FlowState : uint8_t {
   closing,      // one side has finished (half-close, FIN_WAIT_2, LAST_ACK): bytes may pass the other way; may be closed
 };
 
-class Flow final : private TimerTarget {
+class Flow final : public Traffic, private TimerTarget {
  public:
   const FlowKey key;
   const uint32_t client;
   FlowState state() const { return state_; }
 
-  uint64_t bytes_up = 0;  // from inside
-  uint64_t bytes_down = 0;
   const Time opened;
-  Time last_active;  // touch(): the timer finds out by itself
   FlowOwner &owner;
+  std::string host;  // the host's side, where the key does not say it
 
-  void touch(Time now) { last_active = now; }
+  void touch(Time now) { last_active = now; }  // the timer finds out by itself
   Duration idle_timeout() const { return idle_timeout_; }
 
  private:

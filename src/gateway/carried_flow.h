@@ -2,6 +2,8 @@
 // gateway goes.
 #pragma once
 
+#include <string>
+
 #include "flow/flow_table.h"
 
 namespace slipgate {
@@ -9,6 +11,8 @@ namespace slipgate {
 class CarriedFlow : public FlowOwner {
  public:
   virtual ~CarriedFlow() = default;
+  // The host's side, in words.
+  virtual std::string host() const = 0;
 };
 
 }  // namespace slipgate

@@ -1,5 +1,7 @@
 #include "gateway/dial.h"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <utility>
 
@@ -14,6 +16,17 @@ Task<Result<StreamPtr, DialError>> Dialer::dial(Target target, uint32_t client, 
   if (auto *forward = std::get_if<target::RemoteForward>(&target)) co_return co_await dial_forward(forward->index);
   if (std::holds_alternative<target::Dns>(target)) co_return dial_dns(client);
   co_return DialError{.code = ECONNREFUSED};
+}
+
+std::string Dialer::describe(const Target &target, const Endpoint &asked) const {
+  if (auto *host = std::get_if<target::HostTcp>(&target); host && host->endpoint != asked) {
+    return host->endpoint.to_string();
+  }
+  if (auto *remote = std::get_if<target::RemoteForward>(&target)) {
+    const Forward &forward = forwards_[remote->index];
+    return fmt::format("{}:{}", forward.target, forward.target_port ? forward.target_port : forward.listen.port);
+  }
+  return std::holds_alternative<target::Dns>(target) ? "dns" : std::string();
 }
 
 Task<Result<StreamPtr, DialError>> Dialer::dial_host(Endpoint endpoint, uint8_t hops) {

@@ -3,6 +3,7 @@
 // Lives on one shard.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "flow/target.h"
@@ -18,6 +19,8 @@ class Dialer {
 
   // The outside of a TCP flow that `client` opened; `hops` as in DialOptions. Cancelled with its task.
   Task<Result<StreamPtr, DialError>> dial(Target target, uint32_t client, uint8_t hops = 0);
+  // What that is, in words, for a flow to `asked`; empty: the same.
+  std::string describe(const Target &target, const Endpoint &asked) const;
 
  private:
   Task<Result<StreamPtr, DialError>> dial_host(Endpoint endpoint, uint8_t hops);

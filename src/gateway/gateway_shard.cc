@@ -364,14 +364,11 @@ std::vector<FlowStatus> GatewayShard::flows() {
   std::vector<FlowStatus> all;
   flows_.for_each([&](Flow &flow) {
     static constexpr const char *kStates[] = {"connecting", "established", "closing"};
-    all.push_back({flow.key,
-                   {},
-                   link_->client_name(flow.client),
-                   kStates[static_cast<int>(flow.state())],
-                   flow.bytes_up,
-                   flow.bytes_down,
-                   flow.opened,
-                   flow.last_active});
+    // Of UDP and echo the owner knows, of TCP the flow.
+    std::string host = flow.host.empty() ? flow.key.outside.to_string() : flow.host;
+    if (flow.key.protocol != Protocol::tcp) host = static_cast<CarriedFlow &>(flow.owner).host();
+    all.push_back({flow.key, std::move(host), link_->client_name(flow.client), kStates[static_cast<int>(flow.state())],
+                   flow.bytes_up, flow.bytes_down, flow.opened, flow.last_active});
   });
   return all;
 }

@@ -68,6 +68,7 @@ class ForwardService::UdpForward final : DatagramPortOwner {
 
     void admitted(Flow &flow) { flow_ = FlowHandle(forward_.service_.context_.flows, flow); }
     Flow &flow() const { return *flow_; }
+    std::string host() const override { return peer_.client().to_string(); }
 
     void from_inside(const FlowKey &, Bytes payload, const DatagramInfo &info, Bytes) override {
       flow_->touch(forward_.service_.context_.loop.now());
@@ -305,6 +306,7 @@ Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
     co_return;
   }
   FlowHandle flow(context_.flows, **std::get_if<Flow *>(&admitted));
+  flow->host = peer.to_string();
 
   Event answered(context_.loop);
   StreamPtr inside;

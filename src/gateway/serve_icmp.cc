@@ -18,6 +18,8 @@ class EchoFlow final : public CarriedFlow, PingPortOwner {
 
   void admitted(Flow &flow) { flow_ = FlowHandle(context_.flows, flow); }
 
+  std::string host() const override { return "ping"; }
+
   void request(const IpAddress &to, uint16_t sequence, Bytes payload, const DatagramInfo &info) {
     flow_->touch(context_.loop.now());
     flow_->bytes_up += payload.size();

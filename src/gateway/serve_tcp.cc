@@ -19,8 +19,9 @@ class Carried final : public RelayEnd {
   Carried(Context &context, FlowHandle flow) : context_(context), flow_(std::move(flow)) {}
   void on_relay_end(const RelayResult &result) override {
     if (result.idle) context_.counters().drop(DropReason::idle_timeout);
-    log::debug("{}: closed, {} bytes up, {} down", flow_->key.to_string(), result.bytes_up, result.bytes_down);
+    log::debug("{}: closed, {} bytes up, {} down", flow_->key.to_string(), flow_->bytes_up, flow_->bytes_down);
   }
+  Traffic &traffic() override { return *flow_; }
 
  private:
   Context &context_;
@@ -72,6 +73,7 @@ Task<> TcpService::serve_request(StreamRequestPtr request) {
   }
   FlowHandle flow(context_.flows, **std::get_if<Flow *>(&admitted));
 
+  flow->host = dialer_.describe(target, key.outside);
   Result<StreamPtr, DialError> outside = co_await dialer_.dial(
       target, request->client(), routed && hops <= kTracedHops ? static_cast<uint8_t>(hops - 1) : uint8_t{0});
   if (!outside) {

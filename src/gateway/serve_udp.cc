@@ -32,6 +32,9 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
 
   void admitted(Flow &flow) { flow_ = FlowHandle(context_.flows, flow); }
 
+  // The socket whose datagrams go anywhere, and come from anywhere.
+  std::string host() const override { return port_.local(key_.is_v4()).to_string() + " any"; }
+
   void from_inside(const FlowKey &key, Bytes payload, const DatagramInfo &info, Bytes) override {
     flow_->touch(context_.loop.now());
     flow_->bytes_up += payload.size();
@@ -80,6 +83,7 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
     flow_ = FlowHandle(context_.flows, flow);
     spawn(context_.loop, find_target(alive_));
   }
+  std::string host() const override { return target_ ? target_->to_string() : forward_.target; }
 
   void from_inside(const FlowKey &, Bytes payload, const DatagramInfo &info, Bytes) override {
     flow_->touch(context_.loop.now());

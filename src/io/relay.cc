@@ -24,30 +24,32 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
       : Parked(loop),
         loop_(loop),
         end_(std::move(end)),
+        traffic_(end_->traffic()),
         idle_(idle),
-        last_(loop.now()),
         timer_(*this),
-        up_(*this, std::move(inside)),
-        down_(*this, std::move(outside)) {}
+        up_(*this, std::move(inside), traffic_.bytes_up),
+        down_(*this, std::move(outside), traffic_.bytes_down) {
+    traffic_.last_active = loop.now();
+  }
   ~Relay() override { loop_.forget(*this); }
 
   void start() {
     up_.from->watch(&up_);
     down_.from->watch(&down_);
-    loop_.timers().arm(timer_, last_ + idle_);
+    loop_.timers().arm(timer_, traffic_.last_active + idle_);
     loop_.at_turn_end(*this, 0);
   }
 
  private:
   // One direction, named after the stream that it reads; also that stream's watcher.
   struct Direction final : StreamWatcher {
-    Direction(Relay &owner, StreamPtr stream) : relay(owner), from(std::move(stream)) {}
+    Direction(Relay &owner, StreamPtr stream, uint64_t &moved) : relay(owner), from(std::move(stream)), bytes(moved) {}
     void on_readable() override { relay.loop_.at_turn_end(relay, 0); }
     void on_writable() override { relay.loop_.at_turn_end(relay, 0); }
 
     Relay &relay;
     StreamPtr from;
-    uint64_t bytes = 0;
+    uint64_t &bytes;
     int error = 0;        // of the stream `from`, in reading or in writing
     bool ended = false;   // the end was read and passed on
     bool broken = false;  // the other side takes no more
@@ -88,7 +90,7 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
         if (peeked.end) {
           to.shutdown_write();
           direction.ended = true;
-          last_ = loop_.now();
+          traffic_.last_active = loop_.now();
         } else if (peeked.error) {
           direction.error = peeked.error;
           direction.broken = true;
@@ -105,15 +107,15 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
       from.consume(*written);
       moved += *written;
       direction.bytes += *written;
-      last_ = loop_.now();
+      traffic_.last_active = loop_.now();
     }
     return true;
   }
 
   // The timer is not moved with every byte: it looks when it fires.
   void on_timer(Timer &, Time now) override {
-    if (last_ + idle_ > now) {
-      loop_.timers().arm(timer_, last_ + idle_);
+    if (traffic_.last_active + idle_ > now) {
+      loop_.timers().arm(timer_, traffic_.last_active + idle_);
       return;
     }
     finish(true);
@@ -126,11 +128,7 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
   }
 
   void finish(bool idle) {
-    RelayResult result{.bytes_up = up_.bytes,
-                       .bytes_down = down_.bytes,
-                       .inside_error = up_.error,
-                       .outside_error = down_.error,
-                       .idle = idle};
+    RelayResult result{.inside_error = up_.error, .outside_error = down_.error, .idle = idle};
     // They were not finished when the relay was idle: they abort themselves.
     up_.from.reset();
     down_.from.reset();
@@ -141,8 +139,8 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
 
   Loop &loop_;
   std::unique_ptr<RelayEnd> end_;
+  Traffic &traffic_;  // of end_
   const Duration idle_;
-  Time last_;  // a byte moved
   Timer timer_;
   Direction up_;
   Direction down_;

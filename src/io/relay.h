@@ -4,15 +4,14 @@
 
 #include <memory>
 
+#include "base/traffic.h"
 #include "io/loop.h"
 #include "io/stream.h"
 
 namespace slipgate {
 
 struct RelayResult {
-  uint64_t bytes_up = 0;    // from `inside` to `outside`
-  uint64_t bytes_down = 0;  // from `outside` to `inside`
-  int inside_error = 0;     // errno that ended it, 0 for an orderly end
+  int inside_error = 0;  // errno that ended it, 0 for an orderly end
   int outside_error = 0;
   bool idle = false;  // ended by the idle timeout
 };
@@ -22,6 +21,8 @@ class RelayEnd {
  public:
   // Destroyed without this call when the loop abandons the relay.
   virtual ~RelayEnd() = default;
+  // Where the relay counts what it moves, and when it last did; asked once.
+  virtual Traffic &traffic() = 0;
   // Once, at the end of a turn; the streams have gone.
   virtual void on_relay_end(const RelayResult &result) = 0;
 };

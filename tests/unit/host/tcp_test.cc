@@ -265,7 +265,7 @@ TEST_CASE("host stream: 20 MB through a relay of two sockets arrive whole") {
   int inside[2], outside[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, inside) == 0);
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, outside) == 0);
-  std::optional<RelayResult> result;
+  std::optional<test::Relayed> result;
   test::relay_to(loop, std::move(*make_host_stream(loop, Fd(inside[0]))),
                  std::move(*make_host_stream(loop, Fd(outside[0]))), minutes(1), &result);
   Result<StreamPtr> from = make_host_stream(loop, Fd(inside[1]));

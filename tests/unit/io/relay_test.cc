@@ -54,7 +54,7 @@ struct Joined {
 
   Loop loop;
   StreamPtr client, server;
-  std::optional<RelayResult> result;
+  std::optional<test::Relayed> result;
 };
 
 }  // namespace
@@ -169,7 +169,7 @@ TEST_CASE("relay: an idle one takes little memory") {
   };
   constexpr size_t kRelays = 1000;
   Loop loop;
-  std::vector<std::optional<RelayResult>> results(kRelays);
+  std::vector<std::optional<test::Relayed>> results(kRelays);
   std::vector<StreamPtr> streams;
   for (size_t i = 0; i < 2 * kRelays; i++) streams.push_back(std::make_unique<Idle>());
   size_t before = ::mallinfo2().uordblks;
@@ -189,7 +189,7 @@ TEST_CASE("relay: an idle one takes little memory") {
 TEST_CASE("relay: many idle ones go with their loop") {
   std::vector<StreamPtr> ends;
   auto loop = std::make_unique<Loop>();
-  std::vector<std::optional<RelayResult>> results(100);
+  std::vector<std::optional<test::Relayed>> results(100);
   for (auto &result : results) {
     auto [a, b] = make_stream_pair(*loop);
     auto [c, d] = make_stream_pair(*loop);

@@ -37,12 +37,16 @@ void spawn(Loop &loop, Task<T> task, std::optional<T> *result) {
 }
 
 // A relay whose result is kept.
-inline void relay_to(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle,
-                     std::optional<RelayResult> *result) {
+struct Relayed : RelayResult {
+  uint64_t bytes_up = 0, bytes_down = 0;
+};
+inline void relay_to(Loop &loop, StreamPtr inside, StreamPtr outside, Duration idle, std::optional<Relayed> *result) {
   struct Keep final : RelayEnd {
-    explicit Keep(std::optional<RelayResult> *to) : kept(to) {}
-    void on_relay_end(const RelayResult &ended) override { *kept = ended; }
-    std::optional<RelayResult> *kept;
+    explicit Keep(std::optional<Relayed> *to) : kept(to) {}
+    void on_relay_end(const RelayResult &ended) override { *kept = Relayed{ended, moved.bytes_up, moved.bytes_down}; }
+    Traffic &traffic() override { return moved; }
+    std::optional<Relayed> *kept;
+    Traffic moved;
   };
   relay(loop, std::move(inside), std::move(outside), idle, std::make_unique<Keep>(result));
 }
