@@ -36,6 +36,8 @@ IpPrefix literal(const char *text) {
   return *IpPrefix::parse(text);
 }
 
+constexpr std::string_view kAddressOfHost = "address of the host";
+
 // Metadata services that are not link-local: they hand credentials of the machine to whoever asks from it.
 bool is_metadata_service(const IpAddress &address) {
   static const std::array<IpAddress, 3> kServices{
@@ -80,7 +82,7 @@ std::string_view Policy::closed_by_default(const IpAddress &address) const {
       address.is_broadcast() || std::binary_search(host_broadcasts_.begin(), host_broadcasts_.end(), address);
   if (broadcast) return "broadcast address";
   bool own = std::binary_search(host_addresses_.begin(), host_addresses_.end(), address);
-  if (own && !options_.enable_host) return "address of the host";  // lesson: policy-host-closed
+  if (own && !options_.enable_host) return kAddressOfHost;  // lesson: policy-host-closed
   return {};
 }
 
@@ -92,7 +94,7 @@ Verdict Policy::check(const FlowKey &key) const {
   }
   if (any_matches(options_.allow, key, address)) return {true, "allow rule"};
   if (options_.closed) return {false, "not allowed by any rule"};
-  if (std::string_view why = closed_by_default(address); !why.empty()) return {false, why};
+  if (std::string_view why = closed_by_default(address); !why.empty()) return {false, why, why == kAddressOfHost};
   if (carried) {  // lesson: policy-embedded-closed
     if (std::string_view why = closed_by_default(*carried); !why.empty()) return {false, why};
   }

@@ -17,6 +17,7 @@ namespace slipgate {
 struct Verdict {
   bool allowed = false;
   std::string_view why;  // "loopback address", "deny rule", …: for the log
+  bool of_host = false;  // closed for no other reason than that it is an address of the host
 };
 
 // An address of one of the host's interfaces, with the length of its network.

@@ -7,6 +7,7 @@
 #include "base/address.h"
 #include "flow/flow_table.h"
 #include "flow/route.h"
+#include "gateway/mapped_ports.h"
 #include "host/udp.h"
 #include "io/task.h"
 #include "shard/shard.h"
@@ -27,7 +28,8 @@ struct Context {
   dns::Resolver &resolver;
   const FlowLimits &limits;
   const HostDatagramPort::Options &source;  // local addresses of outgoing host sockets
-  bool draining = false;                    // no new flows
+  MappedPorts &mapped_ports;
+  bool draining = false;  // no new flows
 
   Counters &counters() const { return shard.counters(); }
   Stack &stack() const { return shard.stack(); }

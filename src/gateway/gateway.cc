@@ -52,7 +52,8 @@ class Gateway::Impl final : public WireGuardControl {
           if (!alive.expired() && on_handshake) on_handshake(peer, path);
         });
       };
-      Result<std::unique_ptr<GatewayShard>> shard = GatewayShard::open(loop, options, peers, budget_, std::move(tell));
+      Result<std::unique_ptr<GatewayShard>> shard =
+          GatewayShard::open(loop, options, peers, budget_, mapped_ports_, std::move(tell));
       if (shard) listen.port = (*shard)->link().local().port;
       return shard;
     });
@@ -253,6 +254,7 @@ class Gateway::Impl final : public WireGuardControl {
   Loop &control_;
   const GatewayOptions options_;
   FlowBudget budget_;
+  MappedPorts mapped_ports_;
   wireguard::PublicKey public_key_{};
   std::map<wireguard::PublicKey, uint32_t> shard_of_;
   std::vector<size_t> population_;  // peers of each shard

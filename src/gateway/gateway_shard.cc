@@ -60,13 +60,13 @@ GatewayShard::StackSecret::StackSecret() {
 
 Result<std::unique_ptr<GatewayShard>> GatewayShard::open(Loop &loop, const GatewayOptions &options,
                                                          const std::vector<PlacedPeer> &peers, FlowBudget &budget,
-                                                         OnHandshake on_handshake) {
-  std::unique_ptr<GatewayShard> made(new GatewayShard(loop, options, budget));
+                                                         MappedPorts &mapped_ports, OnHandshake on_handshake) {
+  std::unique_ptr<GatewayShard> made(new GatewayShard(loop, options, budget, mapped_ports));
   if (Result<void> started = made->start(peers, std::move(on_handshake)); !started) return started.error();
   return made;
 }
 
-GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget &budget)
+GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget &budget, MappedPorts &mapped_ports)
     : loop_(loop),
       options_(options),
       limits_(limits_in_force(options.limits)),
@@ -80,7 +80,7 @@ GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget
       shard_(loop, stack_config(), *this, this),
       dns_(loop, shard_.counters(), resolving(options)),
       resolver_(loop, dns_),
-      context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_},
+      context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_, mapped_ports},
       dialer_(context_, options_.forwards),
       tcp_(context_, dialer_),
       udp_(context_, options_.forwards),
@@ -269,7 +269,7 @@ void GatewayShard::on_icmp_error(const FlowKey &key, uint32_t client, uint8_t ty
 
 void GatewayShard::host_moved() {
   std::vector<HostAddress> addresses;
-  for (const IpAddress &address : host_addresses_->all()) addresses.push_back({address, address.family_bits()});
+  for (const InterfaceAddress &host : host_addresses_->all()) addresses.push_back({host.address, host.prefix_length});
   policy_.set_host_addresses(addresses);
 }
 

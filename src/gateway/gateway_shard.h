@@ -49,7 +49,7 @@ class GatewayShard final : public StackEvents, Neighbours {
   // the order of their numbers. `peers`: all of the gateway. Nothing is served before the loop's first turn.
   static Result<std::unique_ptr<GatewayShard>> open(Loop &loop, const GatewayOptions &options,
                                                     const std::vector<PlacedPeer> &peers, FlowBudget &budget,
-                                                    OnHandshake on_handshake);
+                                                    MappedPorts &mapped_ports, OnHandshake on_handshake);
   ~GatewayShard();
 
   // All shards of the gateway, by number. Before the first turn.
@@ -97,7 +97,7 @@ class GatewayShard final : public StackEvents, Neighbours {
     std::optional<Endpoint> endpoint;
   };
 
-  GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget &budget);
+  GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget &budget, MappedPorts &mapped_ports);
   Result<void> start(const std::vector<PlacedPeer> &peers, OnHandshake on_handshake);
   StackConfig stack_config() const;
 

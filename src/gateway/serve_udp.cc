@@ -30,6 +30,12 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
   Mapping(Context &context, const FlowKey &key)
       : context_(context), key_(key), port_(context.loop, *this, context.source) {}
 
+  ~Mapping() override {
+    for (bool v4 : {false, true}) {
+      if (mapped_[v4]) context_.mapped_ports.remove(v4, mapped_[v4]);
+    }
+  }
+
   void admitted(Flow &flow) { flow_ = FlowHandle(context_.flows, flow); }
 
   // The socket whose datagrams go anywhere, and come from anywhere.
@@ -39,6 +45,10 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
     flow_->touch(context_.loop.now());
     flow_->bytes_up += payload.size();
     port_.send(payload, key.outside, header_outside(info));
+    const bool v4 = key.is_v4();
+    if (mapped_[v4]) return;
+    mapped_[v4] = port_.local(v4).port;
+    if (mapped_[v4]) context_.mapped_ports.add(v4, mapped_[v4]);
   }
 
  private:
@@ -68,6 +78,7 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
   const FlowKey key_;  // outside unspecified
   FlowHandle flow_;
   HostDatagramPort port_;
+  uint16_t mapped_[2] = {};  // the port of the IPv6 and of the IPv4 socket
 };
 
 // One client's datagrams to a `-R` listener: on to the forward's target, and back as from the listener.
@@ -161,6 +172,13 @@ void UdpService::serve(const FlowKey &key, uint32_t client, Bytes payload, const
     return;
   }
   Target target = context_.router.route(key, client);
+  if (auto *refused = std::get_if<target::Refused>(&target)) {
+    // Another client behind its mapped address.
+    bool mapped = context_.mapped_ports.contains(key.is_v4(), key.outside.port);
+    if (refused->reason == DropReason::denied_by_policy && mapped && context_.router.verdict(key).of_host) {
+      target = target::HostUdp{key.outside};
+    }
+  }
   if (std::holds_alternative<target::Dns>(target)) {
     serve_dns(key, client, payload);
     return;

@@ -27,7 +27,7 @@ Fd open_netlink(uint32_t groups, int flags) {
 }
 
 // The addresses in one RTM_NEWADDR message.
-void read_address(const nlmsghdr *message, std::vector<IpAddress> &to) {
+void read_address(const nlmsghdr *message, std::vector<InterfaceAddress> &to) {
   const auto *info = static_cast<const ifaddrmsg *>(NLMSG_DATA(message));
   if (message->nlmsg_len < NLMSG_LENGTH(sizeof(ifaddrmsg))) return;
   int left = static_cast<int>(message->nlmsg_len - NLMSG_LENGTH(sizeof(ifaddrmsg)));
@@ -47,9 +47,9 @@ void read_address(const nlmsghdr *message, std::vector<IpAddress> &to) {
   }
   // On a point-to-point interface IFA_ADDRESS is the other end.
   if (local) {
-    to.push_back(*local);
+    to.push_back({*local, info->ifa_prefixlen});
   } else if (address) {
-    to.push_back(*address);
+    to.push_back({*address, info->ifa_prefixlen});
   }
 }
 
@@ -59,7 +59,7 @@ bool in(const IpAddress &address, const char *prefix) {
 
 }  // namespace
 
-Result<std::vector<IpAddress>> list_host_addresses() {
+Result<std::vector<InterfaceAddress>> list_host_addresses() {
   const char *what = "cannot read the host's addresses";
   Fd descriptor = open_netlink(0, 0);
   if (!descriptor) return Error::from_errno(errno, what);
@@ -75,7 +75,7 @@ Result<std::vector<IpAddress>> list_host_addresses() {
   request.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.body.ifa_family = AF_UNSPEC;
   if (::send(descriptor.get(), &request, sizeof(request), 0) < 0) return Error::from_errno(errno, what);
-  std::vector<IpAddress> addresses;
+  std::vector<InterfaceAddress> addresses;
   auto buffer = std::make_unique<std::array<uint8_t, 65536>>();
   for (;;) {
     ssize_t size = ::recv(descriptor.get(), buffer->data(), buffer->size(), 0);
@@ -105,7 +105,7 @@ Result<std::unique_ptr<HostAddresses>> HostAddresses::open(Loop &loop, std::func
   std::unique_ptr<HostAddresses> result(new HostAddresses(loop, std::move(watch), std::move(on_change)));
   if (Result<void> watched = loop.poller().add(result->watch_.get(), *result, Interest::reading); !watched)
     return watched.error();
-  Result<std::vector<IpAddress>> addresses = list_host_addresses();
+  Result<std::vector<InterfaceAddress>> addresses = list_host_addresses();
   if (!addresses) return addresses.error();
   result->addresses_ = std::move(*addresses);
   return result;
@@ -120,11 +120,13 @@ HostAddresses::~HostAddresses() {
 }
 
 bool HostAddresses::contains(const IpAddress &address) const {
-  return std::binary_search(addresses_.begin(), addresses_.end(), address);
+  auto found = std::lower_bound(addresses_.begin(), addresses_.end(), InterfaceAddress{address, 0});
+  return found != addresses_.end() && found->address == address;
 }
 
 bool HostAddresses::has_ipv6() const {
-  return std::any_of(addresses_.begin(), addresses_.end(), [](const IpAddress &address) {
+  return std::any_of(addresses_.begin(), addresses_.end(), [](const InterfaceAddress &entry) {
+    const IpAddress &address = entry.address;
     return !address.is_v4() && !address.is_loopback() && !address.is_link_local();
   });
 }
@@ -138,7 +140,7 @@ void HostAddresses::on_events(uint32_t) {
 }
 
 void HostAddresses::on_turn_end() {
-  Result<std::vector<IpAddress>> addresses = list_host_addresses();
+  Result<std::vector<InterfaceAddress>> addresses = list_host_addresses();
   if (!addresses || *addresses == addresses_) return;
   addresses_ = std::move(*addresses);
   if (on_change_) on_change_();

@@ -17,6 +17,13 @@
 
 namespace slipgate {
 
+// An address of one of the host's interfaces, with the length of its network's prefix.
+struct InterfaceAddress {
+  IpAddress address;
+  uint8_t prefix_length = 0;
+  auto operator<=>(const InterfaceAddress &) const = default;
+};
+
 class HostAddresses final : public Pollable, TurnEnd {
  public:
   // Reads them once and then watches. `on_change` is told at the end of a turn, after all() has changed; may be null.
@@ -24,7 +31,7 @@ class HostAddresses final : public Pollable, TurnEnd {
   ~HostAddresses();
 
   // Sorted, without repetition; with loopback and link-local ones.
-  const std::vector<IpAddress> &all() const { return addresses_; }
+  const std::vector<InterfaceAddress> &all() const { return addresses_; }
   bool contains(const IpAddress &address) const;
   // Some IPv6 address that is neither loopback nor link-local.
   bool has_ipv6() const;
@@ -38,11 +45,11 @@ class HostAddresses final : public Pollable, TurnEnd {
   Loop &loop_;
   Fd watch_;
   std::function<void()> on_change_;
-  std::vector<IpAddress> addresses_;
+  std::vector<InterfaceAddress> addresses_;
 };
 
 // Every address of every interface, now.
-Result<std::vector<IpAddress>> list_host_addresses();
+Result<std::vector<InterfaceAddress>> list_host_addresses();
 
 // The local address that the kernel would use towards the rest of the world; no packet is sent. None: no route.
 std::optional<IpAddress> outgoing_address(bool v4);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Datagrams of 1,000 to 60,000 bytes come back whole: fragments in, fragments out.
+# Datagrams of 0 to 65,507 bytes come back whole: fragments in, fragments out.
 #
 #   one ──── slipgate ──── UDP echo 203.0.113.2:7000
 . "$(dirname "$0")/../support/harness.sh"
@@ -8,5 +8,5 @@ gateway
 client one
 
 for server in 203.0.113.2 2001:db8:203::2; do
-  peer one udp-echo $server 0 1 1000 1392 1473 4000 9000 60000
+  peer one udp-echo $server 0 1 1000 1392 1473 4000 9000 60000 65507
 done

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Errors as an ordinary program of the client sees them, one row each: errors.py GROUP. Prints a line per row that says
 what came; exits 1 when one came otherwise. The network that answers is tests/support/far_net.sh.
+`errors.py serve-headers`, on the far host, answers datagrams with the TTL and traffic class that they came with.
 
 What is looked at is a socket's own: errno of connect(), send() and recv(), and the message in its error queue (ip(7),
 IP_RECVERR): ICMP type and code, who sent it, the path's MTU.
@@ -237,8 +238,110 @@ def path_mtu():
             os.system(f'ip -{family} route flush cache')
 
 
+def spread():
+    """One socket writes to many: an error of one destination costs no other a datagram, nor the socket its mapping."""
+    for family in (4, 6):
+        host = far(1, family)
+        wrong = [(host, 9)] + [(far(net, family), 7000) for net in (10, 11, 12, 17, 20, 21, 22, 23)]
+        sock = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+        sock.settimeout(PATIENCE)
+        sock.sendto(b'?', (host, 7010))
+        mapping = sock.recv(100)
+        answers = 0
+        for round in range(200):
+            sock.sendto(b'x', wrong[round % len(wrong)])
+            sock.sendto(b'%d' % round, (host, 7000))
+            try:
+                answers += sock.recv(100) == b'%d' % round
+            except OSError:
+                pass
+        yield f'200 datagrams among errors, IPv{family}', Seen(f'{answers} answers'), Seen('200 answers')
+        sock.sendto(b'?', (host, 7010))
+        yield f'the mapping afterwards, IPv{family}', Seen(sock.recv(100).decode()), Seen(mapping.decode())
+
+
+TTL_SENT, TTL_ANSWERED, PORT_OF_HEADERS = 33, 50, 7012
+# DSCP "expedited forwarding" with each ECN codepoint (RFC 3168 section 5)
+TRAFFIC_CLASSES = [46 << 2 | ecn for ecn in range(4)]
+
+
+def with_headers(family):
+    """A datagram socket that is told TTL and traffic class."""
+    sock = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    if family == 4:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+        sock.setsockopt(socket.IPPROTO_IP, 12, 1)  # IP_RECVTTL
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+    return sock
+
+
+def set_traffic_class(sock, family, value):
+    if family == 4:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, value)
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, value)
+
+
+def receive_with_headers(sock):
+    """Data, TTL, traffic class, source."""
+    data, control, _, source = sock.recvmsg(2048, 512)
+    ttl = traffic_class = -1
+    for _, kind, value in control:
+        if kind in (socket.IP_TTL, socket.IPV6_HOPLIMIT):
+            ttl = value[0]
+        elif kind in (socket.IP_TOS, socket.IPV6_TCLASS):
+            traffic_class = value[0]
+    return data, ttl, traffic_class, source
+
+
+def serve_headers():
+    sockets = {}
+    for family, any_address in ((4, '0.0.0.0'), (6, '::')):
+        sock = with_headers(family)
+        sock.bind((any_address, PORT_OF_HEADERS))
+        set_ttl(sock, family, TTL_ANSWERED)
+        sockets[sock] = family
+    print('ready', flush=True)
+    while True:
+        for sock in select.select(list(sockets), [], [])[0]:
+            _, ttl, traffic_class, source = receive_with_headers(sock)
+            set_traffic_class(sock, sockets[sock], traffic_class)
+            sock.sendto(f'TTL {ttl}, traffic class {traffic_class}'.encode(), source)
+
+
+def headers():
+    """TTL, DSCP and ECN of datagrams, there and back over the gateway and one router."""
+    for family in (4, 6):
+        for traffic_class in TRAFFIC_CLASSES:
+            with with_headers(family) as sock:
+                sock.settimeout(PATIENCE)
+                set_ttl(sock, family, TTL_SENT)
+                set_traffic_class(sock, family, traffic_class)
+                sock.sendto(b'?', (far(1, family), PORT_OF_HEADERS))
+                data, ttl, answered, _ = receive_with_headers(sock)
+                seen = Seen(f'{data.decode()}; back TTL {ttl}, traffic class {answered}')
+                yield (f'traffic class {traffic_class}, IPv{family}', seen,
+                       Seen(f'TTL {TTL_SENT - 2}, traffic class {traffic_class}; '
+                            f'back TTL {TTL_ANSWERED - 2}, traffic class {traffic_class}'))
+
+
+def sent_to_many():
+    """Broadcast and multicast are refused: with a reason when one address is meant that is only the host's to know."""
+    for family, address, wanted in ((4, '255.255.255.255', Seen()), (4, '224.0.0.251', Seen()), (6, 'ff0e::fb', Seen()),
+                                    (4, '203.0.113.255', Seen('EHOSTUNREACH', (3, 13), '203.0.113.255'))):
+        with open_socket(family, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.connect((address, 9))
+            yield f'a datagram to {address}', exchange(sock, b'x', SILENCE), wanted
+
+
 def main():
-    groups = {function.__name__.replace('_', '-'): function for function in (destinations, hops, path_mtu)}
+    if sys.argv[1:] == ['serve-headers']:
+        serve_headers()
+    groups = {function.__name__.replace('_', '-'): function for function in (destinations, hops, path_mtu, spread, headers, sent_to_many)}
     if len(sys.argv) != 2 or sys.argv[1] not in groups:
         sys.exit('errors.py: one of ' + ' '.join(groups))
     rows = wrong = 0
