@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 
+#include "config/name_server.h"
 #include "config/tun.h"
 #include "config/values.h"
 #include "config/wg_quick.h"
@@ -110,6 +111,9 @@ const GatewayRow kLinkOptions[] = {
        o.dns.push_back(*read);
        return {};
      }},
+    {"dns-upstream", 0, "SERVER", "names are asked of this server: IP[:PORT], or by TLS tls://HOST[:PORT][#NAME]",
+     "those of /etc/resolv.conf", true,
+     [](GatewayOptions &o, std::string_view v) { return add_name_server(v, o.resolving); }},
     {"domain", 0, "DOMAIN",
      "peers are known by their names in this domain, and the gateway by the domain itself; all of it is answered here",
      "the gateway's name below internal: NAME.internal", false,

@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "dns/resolver.h"
+
 namespace slipgate::dns {
 
 namespace {
@@ -48,10 +50,20 @@ struct Server::Lookup {
   std::vector<Asker> askers;
 };
 
-Server::Server(Loop &loop, Counters &counters, Options options)
+// For the names of the TLS servers themselves: as this host resolves without them.
+struct Server::Bootstrap {
+  Bootstrap(Loop &loop, const Options &options) : server(loop, counters, options), resolver(loop, server) {}
+
+  Counters counters;
+  Server server;
+  Resolver resolver;
+};
+
+Server::Server(Loop &loop, Counters &counters, Options options, DialStream dial)
     : loop_(loop),
       counters_(counters),
       options_(std::move(options)),
+      dial_(std::move(dial)),
       hosts_file_(options_.hosts_path, options_.recheck),
       resolv_conf_file_(options_.resolv_conf_path, options_.recheck),
       self_(std::make_shared<Server *>(this)) {
@@ -198,11 +210,25 @@ void Server::check_files() {
     ResolvConf read(*text);
     if (read == resolv_conf_) return;  // a renewed lease writes the same again
     resolv_conf_ = std::move(read);
-    if (options_.upstream.empty()) replace_upstream();
+    if (options_.upstream.empty() && options_.tls_upstream.empty()) replace_upstream();
   }
 }
 
+Task<Result<std::vector<IpAddress>>> Server::resolve_tls_server(std::string name) {
+  if (!bootstrap_) {
+    Options plain = options_;
+    plain.tls_upstream.clear();
+    bootstrap_ = std::make_unique<Bootstrap>(loop_, plain);
+  }
+  return bootstrap_->resolver.resolve(std::move(name));
+}
+
 void Server::replace_upstream() {
+  if (!options_.tls_upstream.empty()) {
+    ResolveHost resolve = [this](std::string name) { return resolve_tls_server(std::move(name)); };
+    upstream_ = make_tls_upstream(loop_, options_.tls_upstream, std::move(resolve), dial_);
+    return;
+  }
   std::vector<std::string> servers = resolv_conf_.servers;
   if (!options_.upstream.empty()) {
     servers.clear();
@@ -217,7 +243,7 @@ void Server::replace_upstream() {
       if (std::shared_ptr<Server *> server = self.lock()) auto gone = std::exchange((*server)->retired_, {});
     });
   }
-  upstream_ = std::make_unique<Upstream>(loop_, UpstreamOptions{std::move(servers), options_.timeout, options_.tries});
+  upstream_ = make_plain_upstream(loop_, {std::move(servers), options_.timeout, options_.tries});
 }
 
 }  // namespace slipgate::dns

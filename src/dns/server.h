@@ -44,7 +44,8 @@ class Server {
   // `answer` is valid during the call; empty: this message gets no answer. Must not destroy the server.
   using Done = std::function<void(Bytes answer)>;
 
-  Server(Loop &loop, Counters &counters, Options options);
+  // `dial` makes connections to `options.tls_upstream`.
+  Server(Loop &loop, Counters &counters, Options options, DialStream dial = {});
   ~Server();  // what waits is never called
   Server(const Server &) = delete;
   Server &operator=(const Server &) = delete;
@@ -63,6 +64,7 @@ class Server {
  private:
   struct Asker;
   struct Lookup;
+  struct Bootstrap;
 
   std::optional<Answer> local_answer(const Question &question) const;
   bool admit(uint32_t client);
@@ -71,10 +73,12 @@ class Server {
   void on_outcome(const std::shared_ptr<Lookup> &lookup, const Upstream::Outcome &outcome);
   void check_files();
   void replace_upstream();
+  Task<Result<std::vector<IpAddress>>> resolve_tls_server(std::string name);
 
   Loop &loop_;
   Counters &counters_;
   const Options options_;
+  const DialStream dial_;
   WatchedFile hosts_file_;
   WatchedFile resolv_conf_file_;
   Hosts hosts_;
@@ -87,6 +91,7 @@ class Server {
   size_t in_flight_ = 0;
   std::unordered_map<uint32_t, size_t> in_flight_of_client_;
   bool closing_ = false;
+  std::unique_ptr<Bootstrap> bootstrap_;
   std::unique_ptr<Upstream> upstream_;
   // Predecessors, whose servers are not the host's any more: they go when nothing of theirs is on the call stack.
   std::vector<std::unique_ptr<Upstream>> retired_;

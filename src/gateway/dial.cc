@@ -11,6 +11,20 @@
 
 namespace slipgate {
 
+namespace {
+
+Task<Result<StreamPtr>> dial_within(Loop &loop, Endpoint to, Duration timeout) {
+  Result<StreamPtr, DialError> stream = co_await dial_tcp(loop, to, {.timeout = timeout});
+  if (!stream) co_return Error{stream.error().code, stream.error().to_string()};
+  co_return std::move(*stream);
+}
+
+}  // namespace
+
+dns::DialStream dial_name_server(Loop &loop) {
+  return [&loop](Endpoint to, Duration timeout) { return dial_within(loop, to, timeout); };
+}
+
 Task<Result<StreamPtr, DialError>> Dialer::dial(Target target, uint32_t client, uint8_t hops) {
   if (auto *host = std::get_if<target::HostTcp>(&target)) co_return co_await dial_host(host->endpoint, hops);
   if (auto *forward = std::get_if<target::RemoteForward>(&target)) co_return co_await dial_forward(forward->index);

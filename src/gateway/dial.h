@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "dns/upstream.h"
 #include "flow/target.h"
 #include "gateway/context.h"
 #include "host/tcp.h"
@@ -30,5 +31,8 @@ class Dialer {
   Context &context_;
   const std::vector<Forward> &forwards_;
 };
+
+// How the DNS reaches a name server by TLS.
+dns::DialStream dial_name_server(Loop &loop);
 
 }  // namespace slipgate

@@ -78,7 +78,7 @@ GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget
       flows_(limits_, loop.timers(), secret_.words, &budget),
       heap_trim_(loop.timers(), flows_),
       shard_(loop, stack_config(), *this, this),
-      dns_(loop, shard_.counters(), resolving(options)),
+      dns_(loop, shard_.counters(), resolving(options), dial_name_server(loop)),
       resolver_(loop, dns_),
       context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_, mapped_ports},
       dialer_(context_, options_.forwards),

@@ -55,6 +55,7 @@ class TlsStream final : public Stream, StreamWatcher, TlsTransport {
 
   size_t writable() override { return records_.size() < kMostWaiting ? kMostWaiting - records_.size() : 0; }
 
+  // Each piece becomes a record, or several.
   Result<size_t> write_some(std::span<const iovec> pieces) override {
     if (finished_) return Error::from_errno(EPIPE, "write");
     size_t taken = 0;
@@ -64,9 +65,9 @@ class TlsStream final : public Stream, StreamWatcher, TlsTransport {
         return Error::from_errno(failure(), "write");
       }
       taken += size;
-      flush();
       if (size < piece.iov_len) break;
     }
+    flush();
     return taken;
   }
 
@@ -138,10 +139,9 @@ class TlsStream final : public Stream, StreamWatcher, TlsTransport {
     if (watcher_) watcher_->on_readable();
   }
   void on_writable() override {
-    bool was_full = writable() == 0;
     flush();
     if (handshake_event) return handshake_event->notify();
-    if (watcher_ && (was_full || carrier_failed_)) watcher_->on_writable();
+    if (watcher_) watcher_->on_writable();
   }
 
   StreamPtr carrier_;

@@ -9,7 +9,9 @@ dns.py flood SERVER COUNT DOMAIN        COUNT questions for different names belo
                                         many were answered
 dns.py steady SERVER SECONDS DOMAIN     one question after the other for different names below DOMAIN; prints, as JSON, how many
                                         were asked, how many failed, and the slowest answer in seconds
+dns.py resolver HOLE                    answers 192.0.2.1 to everything, after a moment, but nothing below HOLE
 """
+import heapq
 import json
 import os
 import random
@@ -258,6 +260,27 @@ def steady(server, duration, domain):
     print(json.dumps({'asked': asked, 'failed': failed, 'slowest': round(slowest, 4)}))
 
 
+def resolver(hole):
+    """Every answer takes a network's time: who waits for one must not keep others waiting."""
+    delay, late, sock = 0.005, [], socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    sock.bind(('', 53))
+    while True:
+        sock.settimeout(max(late[0][0] - time.monotonic(), 0.0001) if late else None)
+        try:
+            message, source = sock.recvfrom(4096)
+            name, after = read_name(message, 12)
+            if not name.endswith(hole.encode()):
+                head = message[:2] + struct.pack('!5H', 0x8180, 1, 1, 0, 0)
+                answer = b'\xc0\x0c' + struct.pack('!HHIH', 1, 1, 60, 4) + bytes([192, 0, 2, 1])
+                heapq.heappush(late, (time.monotonic() + delay, head + message[12:after + 4] + answer, source))
+        except TimeoutError:
+            pass
+        while late and late[0][0] <= time.monotonic():
+            _, answer, source = heapq.heappop(late)
+            sock.sendto(answer, source)
+
+
 def main(what, *words):
     if what == 'zones':
         write_zones(words[0])
@@ -267,6 +290,8 @@ def main(what, *words):
         flood(words[0], int(words[1]), words[2])
     elif what == 'steady':
         steady(words[0], float(words[1]), words[2])
+    elif what == 'resolver':
+        resolver(words[0])
 
 
 if __name__ == '__main__':

@@ -98,9 +98,16 @@ class FakeUpstream {
   using Handler = std::function<std::vector<uint8_t>(const Query &query, bool tcp)>;
 
   FakeUpstream(Loop &loop, Handler handler)
-      : handler_(std::move(handler)),
-        udp_(loop.context(), {asio::ip::address_v4::loopback(), 0}),
-        acceptor_(loop.context(), {asio::ip::address_v4::loopback(), udp_.local_endpoint().port()}) {
+      : handler_(std::move(handler)), udp_(loop.context()), acceptor_(loop.context()) {
+    // A port that is free for UDP may be in use for TCP: take another.
+    std::error_code taken;
+    do {
+      udp_ = asio::ip::udp::socket(loop.context(), {asio::ip::address_v4::loopback(), 0});
+      acceptor_ = asio::ip::tcp::acceptor(loop.context(), asio::ip::tcp::v4());
+      acceptor_.set_option(asio::socket_base::reuse_address(true));
+      acceptor_.bind({asio::ip::address_v4::loopback(), udp_.local_endpoint().port()}, taken);
+    } while (taken);
+    acceptor_.listen();
     receive();
     accept();
   }

@@ -1,3 +1,4 @@
+// The only file that knows c-ares (1.18 to 1.34).
 #include "dns/upstream.h"
 
 // 1.34 calls deprecated what 1.18 has no other name for.
@@ -38,14 +39,16 @@ std::string joined(const std::vector<std::string> &servers) {
   return text;
 }
 
-}  // namespace
+class PlainUpstream final : public Upstream, TimerTarget, TurnEnd {
+ public:
+  PlainUpstream(Loop &loop, const PlainUpstreamOptions &options);
+  ~PlainUpstream() override;
 
-struct Upstream::State final : TimerTarget, TurnEnd {
+  void ask(Bytes query, Done done) override;
+
+ private:
   // A socket of c-ares', which closes it itself after it has said so.
   struct Socket;
-
-  State(Loop &on_loop, const UpstreamOptions &options);
-  ~State();
 
   void on_socket_state(int descriptor, bool readable, bool writable);
   void process(int readable, int writable);
@@ -53,19 +56,19 @@ struct Upstream::State final : TimerTarget, TurnEnd {
   void on_turn_end() override;
   void on_timer(Timer &, Time) override { process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); }
 
-  Loop &loop;
-  Timer timer{*this};
-  ares_channel channel = nullptr;
-  std::unordered_map<int, std::shared_ptr<Socket>> sockets;
+  Loop &loop_;
+  Timer timer_{*this};
+  ares_channel channel_ = nullptr;
+  std::unordered_map<int, std::shared_ptr<Socket>> sockets_;
 };
 
-struct Upstream::State::Socket final : Pollable, std::enable_shared_from_this<Socket> {
-  Socket(State &owner, int number) : state(owner), descriptor(number) {
+struct PlainUpstream::Socket final : Pollable, std::enable_shared_from_this<Socket> {
+  Socket(PlainUpstream &owner, int number) : upstream(owner), descriptor(number) {
     // Not watched (ENOMEM, ENOSPC): its queries time out.
-    watched = static_cast<bool>(state.loop.poller().add(descriptor, *this));
+    watched = static_cast<bool>(upstream.loop_.poller().add(descriptor, *this));
   }
   ~Socket() {
-    if (watched) state.loop.poller().remove(descriptor, *this);
+    if (watched) upstream.loop_.poller().remove(descriptor, *this);
   }
 
   void on_events(uint32_t events) override {
@@ -75,20 +78,20 @@ struct Upstream::State::Socket final : Pollable, std::enable_shared_from_this<So
     bool read = wants_read && (events & (EPOLLIN | kOver));
     bool write = wants_write && (events & (EPOLLOUT | kOver));
     if (!read && !write) return;
-    state.process(read ? descriptor : ARES_SOCKET_BAD, write ? descriptor : ARES_SOCKET_BAD);
+    upstream.process(read ? descriptor : ARES_SOCKET_BAD, write ? descriptor : ARES_SOCKET_BAD);
     // It reads a piece at a time and expects to be called again for the rest; the poller tells only what is new.
     int left = 0;
     if (weak.expired() || ioctl(descriptor, FIONREAD, &left) != 0 || left == 0) return;
-    state.loop.poller().rearm(descriptor, *this);
+    upstream.loop_.poller().rearm(descriptor, *this);
   }
 
-  State &state;
+  PlainUpstream &upstream;
   const int descriptor;
   bool watched = false;
   bool wants_read = false, wants_write = false;
 };
 
-Upstream::State::State(Loop &on_loop, const UpstreamOptions &options) : loop(on_loop) {
+PlainUpstream::PlainUpstream(Loop &loop, const PlainUpstreamOptions &options) : loop_(loop) {
   if (options.servers.empty()) return;
   // Counts its calls without a lock: once for the process, whichever shard is first.
   static const int library = ares_library_init(ARES_LIB_INIT_ALL);
@@ -104,8 +107,8 @@ Upstream::State::State(Loop &on_loop, const UpstreamOptions &options) : loop(on_
   settings.tries = options.tries;
   settings.socket_receive_buffer_size = kReceiveBuffer;
   settings.sock_state_cb_data = this;
-  settings.sock_state_cb = [](void *state, ares_socket_t descriptor, int readable, int writable) {
-    static_cast<State *>(state)->on_socket_state(descriptor, readable, writable);
+  settings.sock_state_cb = [](void *upstream, ares_socket_t descriptor, int readable, int writable) {
+    static_cast<PlainUpstream *>(upstream)->on_socket_state(descriptor, readable, writable);
   };
 #ifdef ARES_OPT_RESOLVCONF
   // The servers are set below; the host's file is read elsewhere, and again when it changes.
@@ -117,68 +120,64 @@ Upstream::State::State(Loop &on_loop, const UpstreamOptions &options) : loop(on_
   settings.qcache_max_ttl = 0;  // 1.34 caches by default; the cache is ours
   mask |= ARES_OPT_QUERY_CACHE;
 #endif
-  if (ares_init_options(&channel, &settings, mask) != ARES_SUCCESS) {
-    channel = nullptr;
+  if (ares_init_options(&channel_, &settings, mask) != ARES_SUCCESS) {
+    channel_ = nullptr;
     return;
   }
-  if (ares_set_servers_ports_csv(channel, joined(options.servers).c_str()) == ARES_SUCCESS) return;
+  if (ares_set_servers_ports_csv(channel_, joined(options.servers).c_str()) == ARES_SUCCESS) return;
   // One that this c-ares cannot read (an interface behind an address, before 1.20) spoils the list: leave out such.
   std::vector<std::string> readable;
   for (const std::string &server : options.servers) {
-    bool known = ares_set_servers_ports_csv(channel, server.c_str()) == ARES_SUCCESS;
+    bool known = ares_set_servers_ports_csv(channel_, server.c_str()) == ARES_SUCCESS;
     if (known) readable.push_back(server);
     if (!known) log::warn("dns: nameserver {} cannot be used", server);
   }
-  if (!readable.empty() && ares_set_servers_ports_csv(channel, joined(readable).c_str()) == ARES_SUCCESS) return;
-  ares_destroy(channel);
-  channel = nullptr;
+  if (!readable.empty() && ares_set_servers_ports_csv(channel_, joined(readable).c_str()) == ARES_SUCCESS) return;
+  ares_destroy(channel_);
+  channel_ = nullptr;
 }
 
-Upstream::State::~State() {
+PlainUpstream::~PlainUpstream() {
   // Calls back for every query and every socket: before the sockets go.
-  if (channel) ares_destroy(channel);
-  loop.forget(*this);
+  if (channel_) ares_destroy(channel_);
+  loop_.forget(*this);
 }
 
-void Upstream::State::on_socket_state(int descriptor, bool readable, bool writable) {
+void PlainUpstream::on_socket_state(int descriptor, bool readable, bool writable) {
   if (!readable && !writable) {
-    sockets.erase(descriptor);
+    sockets_.erase(descriptor);
     return;
   }
-  std::shared_ptr<Socket> &socket = sockets[descriptor];
+  std::shared_ptr<Socket> &socket = sockets_[descriptor];
   if (!socket) socket = std::make_shared<Socket>(*this, descriptor);
   // It may have become writable while nobody wanted to write.
-  if (socket->watched && writable && !socket->wants_write) loop.poller().rearm(descriptor, *socket);
+  if (socket->watched && writable && !socket->wants_write) loop_.poller().rearm(descriptor, *socket);
   socket->wants_read = readable;
   socket->wants_write = writable;
 }
 
-void Upstream::State::process(int readable, int writable) {
-  ares_process_fd(channel, readable, writable);
-  loop.at_turn_end(*this, 0);
+void PlainUpstream::process(int readable, int writable) {
+  ares_process_fd(channel_, readable, writable);
+  loop_.at_turn_end(*this, 0);
 }
 
-void Upstream::State::on_turn_end() {
+void PlainUpstream::on_turn_end() {
   timeval room;
-  if (const timeval *next = ares_timeout(channel, nullptr, &room)) {
-    loop.timers().arm(timer, loop.now() + seconds(next->tv_sec) + microseconds(next->tv_usec));
+  if (const timeval *next = ares_timeout(channel_, nullptr, &room)) {
+    loop_.timers().arm(timer_, loop_.now() + seconds(next->tv_sec) + microseconds(next->tv_usec));
   } else {
-    timer.cancel();
+    timer_.cancel();
   }
 }
 
-Upstream::Upstream(Loop &loop, const UpstreamOptions &options) : state_(std::make_unique<State>(loop, options)) {}
-
-Upstream::~Upstream() = default;
-
-void Upstream::ask(Bytes query, Done done) {
-  if (!state_->channel) {
+void PlainUpstream::ask(Bytes query, Done done) {
+  if (!channel_) {
     done({});
     return;
   }
   auto waiting = std::make_unique<Done>(std::move(done));
   ares_send(
-      state_->channel, query.data(), static_cast<int>(query.size()),
+      channel_, query.data(), static_cast<int>(query.size()),
       [](void *argument, int status, int, unsigned char *message, int size) {
         std::unique_ptr<Done> call(static_cast<Done *>(argument));
         Outcome outcome;
@@ -188,7 +187,13 @@ void Upstream::ask(Bytes query, Done done) {
         (*call)(outcome);
       },
       waiting.release());
-  state_->loop.at_turn_end(*state_, 0);
+  loop_.at_turn_end(*this, 0);
+}
+
+}  // namespace
+
+std::unique_ptr<Upstream> make_plain_upstream(Loop &loop, const PlainUpstreamOptions &options) {
+  return std::make_unique<PlainUpstream>(loop, options);
 }
 
 }  // namespace slipgate::dns
