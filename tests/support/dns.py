@@ -9,7 +9,7 @@ dns.py flood SERVER COUNT DOMAIN        COUNT questions for different names belo
                                         many were answered
 dns.py steady SERVER SECONDS DOMAIN     one question after the other for different names below DOMAIN; prints, as JSON, how many
                                         were asked, how many failed, and the slowest answer in seconds
-dns.py resolver HOLE                    answers 192.0.2.1 to everything, after a moment, but nothing below HOLE
+dns.py resolver HOLE [ADDRESS]          answers 192.0.2.1 to everything, after a moment, but nothing below HOLE
 """
 import heapq
 import json
@@ -260,11 +260,12 @@ def steady(server, duration, domain):
     print(json.dumps({'asked': asked, 'failed': failed, 'slowest': round(slowest, 4)}))
 
 
-def resolver(hole):
+def resolver(hole, address='0.0.0.0'):
     """Every answer takes a network's time: who waits for one must not keep others waiting."""
-    delay, late, sock = 0.005, [], socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    family = socket.AF_INET6 if ':' in address else socket.AF_INET
+    delay, late, sock = 0.005, [], socket.socket(family, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-    sock.bind(('', 53))
+    sock.bind((address, 53))
     while True:
         sock.settimeout(max(late[0][0] - time.monotonic(), 0.0001) if late else None)
         try:
@@ -291,7 +292,7 @@ def main(what, *words):
     elif what == 'steady':
         steady(words[0], float(words[1]), words[2])
     elif what == 'resolver':
-        resolver(words[0])
+        resolver(*words)
 
 
 if __name__ == '__main__':
