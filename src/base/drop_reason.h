@@ -40,6 +40,15 @@ namespace slipgate {
   X(wireguard_staged_overflow, "too many packets waiting for a handshake")              \
   X(wireguard_handshake_gave_up, "peer did not answer the handshake for 90 s")          \
   X(wireguard_no_session, "no session to the peer")                                     \
+  /* gue */                                                                             \
+  X(gue_bad_header, "shorter than its GUE header says")                                 \
+  X(gue_unknown_variant, "GUE variant that does not exist")                             \
+  X(gue_control_message, "GUE control message: none is served")                         \
+  X(gue_unknown_field, "GUE flag or private data that nobody agreed on")                \
+  X(gue_unknown_protocol, "GUE payload that is neither IPv4 nor IPv6")                  \
+  X(gue_bad_inner, "inside is no IP packet, or not the one that was announced")         \
+  X(gue_stranger, "datagram from elsewhere than --peer-endpoint")                       \
+  X(gue_no_peer, "nobody was heard of to send to")                                      \
   /* stack */                                                                           \
   X(no_connection, "TCP segment of no connection")                                      \
   X(duplicate_syn, "SYN of a request that is being dialled")                            \

@@ -17,6 +17,7 @@ inline constexpr int kFailed = 1;  // at run time
 inline constexpr int kUsage = 2;   // usage or configuration; nothing was started
 
 int run_wireguard(Words arguments);
+int run_gue(Words arguments);
 int run_tun(Words arguments);
 int run_quick(Words arguments);
 int run_peer(Words arguments);

@@ -21,6 +21,7 @@ struct CommandRow {
 
 const CommandRow kCommands[] = {
     {"wireguard", "[CONF] [options]", "WireGuard peers in, ordinary sockets out", run_wireguard},
+    {"gue", "[options]", "GUE and FOU packets in, no encryption: for tests and trusted wires", run_gue},
     {"tun", "CONF [options]", "a WireGuard interface over a TUN device", run_tun},
     {"quick", "[options]", "no configuration: make keys, print a client's file and QR code, serve", run_quick},
     {"peer", "add|remove|list [NAME]", "edit a wg-quick file: next free address, keys, client's file and QR code",

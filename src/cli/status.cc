@@ -25,6 +25,14 @@ void print_peers(const json &status) {
                         bytes_text(number_of_member(peer, "sent_bytes"))));
     }
   }
+  if (status.contains("gue") && status["gue"].is_object()) {
+    const json &peer = status["gue"];
+    std::optional<double> heard = number_of_member(peer, "seconds_since_heard");
+    print(fmt::format("  GUE peer {}: heard {}, {} received, {} sent\n", text_of_member(peer, "endpoint"),
+                      heard ? duration_text(heard) + " ago" : "never",
+                      bytes_text(number_of_member(peer, "received_bytes")),
+                      bytes_text(number_of_member(peer, "sent_bytes"))));
+  }
 }
 
 void print_status(const json &status) {

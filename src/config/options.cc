@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 
+#include "config/gue.h"
 #include "config/name_server.h"
 #include "config/tun.h"
 #include "config/values.h"
@@ -289,8 +290,9 @@ bool asks_for_gue(const WireGuardFlags &flags) {
 void apply_wireguard_flags(const WireGuardFlags &flags, GatewayOptions &options, Problems &problems, Problems &notes) {
   auto problem = [&](std::string words) { problems.push_back({"", 0, std::move(words)}); };
   if (asks_for_gue(flags)) {
-    problem("-k INSECURE -K GUE: GUE comes with a later version of slipgate; give WireGuard keys");
-    return;
+    if (!options.config_file.empty()) problem("-k INSECURE -K GUE: there is no file for that; leave it out");
+    if (!options.interface.empty()) problem("--interface: GUE has no WireGuard interface to show");
+    return apply_gue_flags(flags, options, problems);
   }
   if (flags.private_key && flags.private_key_file) {
     problem("--private-key and --private-key-file: both given; give one of them");

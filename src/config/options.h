@@ -29,17 +29,16 @@ struct WireGuardFlags {
 };
 std::span<const OptionRow<WireGuardFlags>> wireguard_option_rows();
 
-// Puts the flags into options: the keys read and checked, the peer with AllowedIPs 0.0.0.0/0 and ::/0.
+// Puts the flags into options: the keys read and checked, the peer with AllowedIPs 0.0.0.0/0 and ::/0; or GUE.
 void apply_wireguard_flags(const WireGuardFlags &flags, GatewayOptions &options, Problems &problems, Problems &notes);
 
-// `-k INSECURE -K GUE`: wgslirpy's mode without encryption.
+// `-k INSECURE -K GUE`: wgslirpy's mode without encryption; `slipgate gue` is the same (config/gue.h).
 bool asks_for_gue(const WireGuardFlags &flags);
 
 // A command line and the file that it names, made into what a gateway needs.
 struct GatewayCommand {
   GatewayOptions options;
   bool help = false;
-  bool not_served = false;  // asks for something that this version does not have (a problem says what)
   Problems problems;        // any: nothing may be started
   Problems notes;
 };

@@ -80,7 +80,6 @@ GatewayCommand read_wgslirpy_command(std::span<const std::string> arguments, con
   if (flags.private_key.has_value() == flags.private_key_file.has_value()) {
     command.problems.push_back({"", 0, "Set exactly one of --private-key or --private-key-file"});
   }
-  command.not_served = asks_for_gue(flags);
   if (command.problems.empty()) apply_wireguard_flags(flags, options, command.problems, command.notes);
   return command;
 }

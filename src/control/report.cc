@@ -13,6 +13,18 @@ double seconds_of(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// Null without a GUE link.
+Json gue_report(const GatewayStatus &status, Time now) {
+  if (!status.gue) return {};
+  const GuePeerStatus &peer = *status.gue;
+  return {{"endpoint", peer.endpoint ? Json(peer.endpoint->to_string()) : Json()},
+          {"fixed", peer.fixed},
+          {"header", peer.header},
+          {"received_bytes", peer.received_bytes},
+          {"sent_bytes", peer.sent_bytes},
+          {"seconds_since_heard", peer.last_heard ? Json(seconds_of(now - *peer.last_heard)) : Json()}};
+}
+
 }  // namespace
 
 Json peers_report(const GatewayStatus &status, Time now) {
@@ -44,7 +56,8 @@ Json status_report(const GatewayStatus &status, const std::string &config_file, 
   return {{"name", status.name},
           {"config", config_file},
           {"listen", status.listen.to_string()},
-          {"public_key", to_base64(status.public_key)},
+          {"public_key", status.gue ? Json() : Json(to_base64(status.public_key))},
+          {"gue", gue_report(status, now)},
           {"uptime_seconds", seconds_of(now - status.started)},
           {"threads", status.threads},
           {"flows", status.flows},

@@ -184,8 +184,12 @@ int serve(GatewayOptions options, ServeHooks hooks) {
   }
 
   GatewayStatus status = (*gateway)->status();
-  log::info("serving {} peer(s) on UDP {}, {} descriptors", status.peers.size(), status.listen.to_string(),
-            descriptors);
+  if (status.gue) {
+    log::info("serving GUE on UDP {}, {} descriptors", status.listen.to_string(), descriptors);
+  } else {
+    log::info("serving {} peer(s) on UDP {}, {} descriptors", status.peers.size(), status.listen.to_string(),
+              descriptors);
+  }
   notify_ready(options.ready_fd);
   if (hooks.on_ready) hooks.on_ready(status.listen.port);
   loop.run();

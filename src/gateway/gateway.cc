@@ -16,6 +16,7 @@ namespace slipgate {
 namespace {
 
 uint32_t thread_count(const GatewayOptions &options) {
+  if (options.gue) return 1;
   if (options.threads) return options.threads;
   cpu_set_t usable;
   if (::sched_getaffinity(0, sizeof(usable), &usable) != 0) return 1;
@@ -42,7 +43,7 @@ class Gateway::Impl final : public WireGuardControl {
   Result<void> open() {
     const auto count = static_cast<uint32_t>(population_.size());
     const std::vector<PlacedPeer> peers = place(options_.wireguard.peers);
-    Endpoint listen = options_.wireguard.listen;
+    Endpoint listen = options_.wireguard.listen;  // the port that the first shard found, for the others
     Result<std::unique_ptr<ShardThreads>> started = ShardThreads::start(count, [&](Loop &loop, uint32_t number) {
       GatewayOptions options = options_;
       options.wireguard.place = {number, count};
@@ -54,12 +55,14 @@ class Gateway::Impl final : public WireGuardControl {
       };
       Result<std::unique_ptr<GatewayShard>> shard =
           GatewayShard::open(loop, options, peers, budget_, mapped_ports_, std::move(tell));
-      if (shard) listen.port = (*shard)->link().local().port;
+      if (shard) listen.port = (*shard)->listening().port;
       return shard;
     });
     if (!started) return started.error();
     threads_ = std::move(*started);
-    public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.link().public_key(); });
+    if (has_wireguard()) {
+      public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().public_key(); });
+    }
     for (size_t i = 0; i < options_.forwards.size(); i++) {
       if (Result<void> listening = listen_for(i); !listening) return listening;
     }
@@ -123,19 +126,21 @@ class Gateway::Impl final : public WireGuardControl {
   // --- WireGuard's userspace API -------------------------------------------------------------------------------------
 
   WireGuardSettings settings() const override {
-    return threads_->ask(0, [](GatewayShard &shard) { return shard.link().settings(); });
+    if (!has_wireguard()) return {};
+    return threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().settings(); });
   }
 
   // One shard after another: their sockets make one group, in the order of their numbers.
   Result<void> change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
                       std::optional<uint32_t> mark) override {
+    if (!has_wireguard()) return Error{0, "this gateway has no WireGuard link"};
     for (uint32_t number = 0; number < threads_->count(); number++) {
       Result<void> done = threads_->ask(
-          number, [&](GatewayShard &shard) { return shard.link().change(private_key, listen_port, mark); });
+          number, [&](GatewayShard &shard) { return shard.wireguard().change(private_key, listen_port, mark); });
       if (!done) return done;
     }
     if (private_key) {  // the peer of our own public key is none any more
-      public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.link().public_key(); });
+      public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().public_key(); });
       forget(public_key_);
     }
     return {};
@@ -143,7 +148,8 @@ class Gateway::Impl final : public WireGuardControl {
 
   std::vector<wireguard::PeerStatus> peers() const override {
     std::vector<wireguard::PeerStatus> sum;
-    for (auto &one : threads_->ask_all([](GatewayShard &shard) { return shard.link().peers(); })) {
+    if (!has_wireguard()) return sum;
+    for (auto &one : threads_->ask_all([](GatewayShard &shard) { return shard.wireguard().peers(); })) {
       std::move(one.begin(), one.end(), std::back_inserter(sum));
     }
     return sum;
@@ -152,19 +158,20 @@ class Gateway::Impl final : public WireGuardControl {
   std::optional<wireguard::PeerConfig> peer(const wireguard::PublicKey &key) const override {
     auto found = shard_of_.find(key);
     if (found == shard_of_.end()) return std::nullopt;
-    return threads_->ask(found->second, [&](GatewayShard &shard) { return shard.link().peer(key); });
+    return threads_->ask(found->second, [&](GatewayShard &shard) { return shard.wireguard().peer(key); });
   }
 
   size_t peer_count() const override { return shard_of_.size(); }
 
   void set_peer(const wireguard::PeerConfig &config) override {
-    if (config.public_key == public_key_) return;
+    if (!has_wireguard() || config.public_key == public_key_) return;
     const uint32_t home = place(config.public_key);
     threads_->ask_all([&](GatewayShard &shard) { shard.set_peer(config, home); });
     peers_changed();
   }
 
   void remove_peer(const wireguard::PublicKey &key) override {
+    if (!has_wireguard()) return;
     forget(key);
     threads_->ask_all([&](GatewayShard &shard) { shard.remove_peer(key); });
     peers_changed();
@@ -179,6 +186,8 @@ class Gateway::Impl final : public WireGuardControl {
     Endpoint local;
     uint32_t shard = 0;
   };
+
+  bool has_wireguard() const { return !options_.gue; }
 
   // Where a peer lives: where it did, or a new one where the fewest do.
   uint32_t place(const wireguard::PublicKey &key) {

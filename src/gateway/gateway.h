@@ -34,7 +34,8 @@ class Gateway {
 
   GatewayStatus status() const;
   std::vector<FlowStatus> flows() const;
-  // For WireGuard's userspace API. What it changes lasts until the next reload.
+  // For WireGuard's userspace API. What it changes lasts until the next reload. A gateway without a WireGuard link has
+  // no peers there, and refuses changes of the settings.
   WireGuardControl &wireguard();
   // A handshake was completed: with which peer, by name.
   std::function<void(std::string peer, const DatagramPath &path)> on_handshake;

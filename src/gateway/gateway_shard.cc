@@ -107,21 +107,12 @@ Result<void> GatewayShard::start(const std::vector<PlacedPeer> &peers, OnHandsha
   const PingSupport ping = probe_ping_sockets();
   ping_sockets_ = ping.v4 || ping.v6;
 
-  WireGuardLinkOptions wireguard = options_.wireguard;
-  wireguard.mtu = options_.mtu;
-  wireguard.peers.clear();  // change_peers() says where each lives
-  Result<std::unique_ptr<WireGuardLink>> link = WireGuardLink::open(loop_, wireguard, 0, shard_, shard_.counters());
-  if (!link) return link.error();
-  link_ = std::move(*link);
-  shard_.attach(*link_);
-  link_->on_elsewhere = [this](std::span<wireguard::Output::Elsewhere> packets) { pass_on(packets); };
-  link_->on_handshake = [this, tell = std::move(on_handshake)](uint32_t peer, const DatagramPath &path) {
-    tell(link_->client_name(peer), path);
-  };
-  change_peers({}, peers);
+  Result<void> opened = options_.gue ? open_gue() : open_wireguard(peers, std::move(on_handshake));
+  if (!opened) return opened;
 
   forwards_ = std::make_unique<ForwardService>(
-      context_, tcp_, *link_, options_.forwards, own_addresses(options_),
+      context_, tcp_, [this](const IpAddress &address) { return place_of(address); }, options_.forwards,
+      own_addresses(options_),
       [this](uint32_t shard, AcceptedConnection connection) { hand_over(shard, std::move(connection)); });
   spawn(loop_, resolve_names(alive_));
 
@@ -131,6 +122,32 @@ Result<void> GatewayShard::start(const std::vector<PlacedPeer> &peers, OnHandsha
       log::info("at most {} flows: so many the descriptor limit allows", limits_.max_flows);
     }
   }
+  return {};
+}
+
+Result<void> GatewayShard::open_wireguard(const std::vector<PlacedPeer> &peers, OnHandshake on_handshake) {
+  WireGuardLinkOptions wireguard = options_.wireguard;
+  wireguard.mtu = options_.mtu;
+  wireguard.peers.clear();  // change_peers() says where each lives
+  Result<std::unique_ptr<WireGuardLink>> link = WireGuardLink::open(loop_, wireguard, 0, shard_, shard_.counters());
+  if (!link) return link.error();
+  wireguard_ = std::move(*link);
+  shard_.attach(*wireguard_);
+  wireguard_->on_elsewhere = [this](std::span<wireguard::Output::Elsewhere> packets) { pass_on(packets); };
+  wireguard_->on_handshake = [this, tell = std::move(on_handshake)](uint32_t peer, const DatagramPath &path) {
+    tell(wireguard_->client_name(peer), path);
+  };
+  change_peers({}, peers);
+  return {};
+}
+
+Result<void> GatewayShard::open_gue() {
+  GueLinkOptions gue = *options_.gue;
+  gue.transmit_queue_capacity = options_.wireguard.transmit_queue_capacity;
+  Result<std::unique_ptr<GueLink>> link = GueLink::open(loop_, gue, 0, shard_, shard_.counters());
+  if (!link) return link.error();
+  gue_ = std::move(*link);
+  shard_.attach(*gue_);
   return {};
 }
 
@@ -153,10 +170,10 @@ void GatewayShard::change_peers(const std::vector<wireguard::PublicKey> &gone, c
   for (const auto &[peer, shard] : changed) {
     const wireguard::PublicKey &key = peer.config.public_key;
     if (shard != number()) {
-      link_->set_peer_elsewhere(key, peer.config.allowed_ips, shard);
+      wireguard_->set_peer_elsewhere(key, peer.config.allowed_ips, shard);
       continue;
     }
-    link_->set_peer(peer.config);
+    wireguard_->set_peer(peer.config);
     std::erase_if(named_, [&](const NamedPeer &named) { return named.key == key; });
     if (!peer.endpoint_name.empty()) named_.push_back({key, peer.endpoint_name, peer.endpoint_port, std::nullopt});
   }
@@ -164,13 +181,13 @@ void GatewayShard::change_peers(const std::vector<wireguard::PublicKey> &gone, c
 }
 
 void GatewayShard::set_peer(const wireguard::PeerConfig &config, uint32_t shard) {
-  if (shard != number()) return link_->set_peer_elsewhere(config.public_key, config.allowed_ips, shard);
-  link_->set_peer(config);
+  if (shard != number()) return wireguard_->set_peer_elsewhere(config.public_key, config.allowed_ips, shard);
+  wireguard_->set_peer(config);
   if (config.endpoint) std::erase_if(named_, [&](const NamedPeer &named) { return named.key == config.public_key; });
 }
 
 void GatewayShard::remove_peer(const wireguard::PublicKey &key) {
-  link_->remove_peer(key);
+  wireguard_->remove_peer(key);
   std::erase_if(named_, [&](const NamedPeer &named) { return named.key == key; });
 }
 
@@ -181,13 +198,19 @@ void GatewayShard::set_policy(const PolicyOptions &policy) {
 }
 
 std::optional<uint32_t> GatewayShard::shard_of(const IpAddress &address) const {
-  std::optional<wireguard::PeerPlace> place = link_->place_of(address);
+  std::optional<wireguard::PeerPlace> place = place_of(address);
   return place ? std::optional(place->shard) : std::nullopt;
+}
+
+// GUE's one peer has all addresses, as if its AllowedIPs were 0.0.0.0/0 and ::/0.
+std::optional<wireguard::PeerPlace> GatewayShard::place_of(const IpAddress &address, int shortest) const {
+  if (wireguard_) return wireguard_->place_of(address, shortest);
+  return shortest > 0 ? std::nullopt : std::optional(wireguard::PeerPlace{number(), GueLink::kClient});
 }
 
 // A peer that may send from anywhere (AllowedIPs of length 0) is not everybody's neighbour.
 bool GatewayShard::is_neighbour(const IpAddress &address, uint32_t client) const {
-  std::optional<wireguard::PeerPlace> place = link_->place_of(address, 1);
+  std::optional<wireguard::PeerPlace> place = place_of(address, 1);
   return place && *place != wireguard::PeerPlace{number(), client};
 }
 
@@ -226,7 +249,7 @@ void GatewayShard::pass_on(std::span<wireguard::Output::Elsewhere> packets) {
 void GatewayShard::open_parcel(const Parcel &parcel) {
   Bytes rest = parcel.bytes;
   for (const Parcel::Item &item : parcel.items) {
-    link_->receive_passed_on(rest.first(item.size), item.initiation_from);
+    wireguard_->receive_passed_on(rest.first(item.size), item.initiation_from);
     rest = rest.subspan(item.size);
   }
 }
@@ -257,7 +280,7 @@ void GatewayShard::on_echo(const FlowKey &key, uint32_t client, uint16_t sequenc
 void GatewayShard::on_icmp_error(const FlowKey &key, uint32_t client, uint8_t type, uint8_t code, uint32_t mtu) {
   const bool too_big = key.is_v4() ? type == icmp::kDestinationUnreachable && code == icmp::kFragmentationNeeded
                                    : type == icmpv6::kPacketTooBig;
-  if (too_big && link_->place_of(key.inside.address) == wireguard::PeerPlace{number(), client}) {
+  if (too_big && place_of(key.inside.address) == wireguard::PeerPlace{number(), client}) {
     shard_.stack().learn_path_mtu(key.inside.address, mtu);
     return;
   }
@@ -287,9 +310,25 @@ Task<> GatewayShard::resolve_names(std::weak_ptr<void> alive) {
   }
 }
 
+// False: the name does not resolve.
+Task<bool> GatewayShard::resolve_gue_peer(std::weak_ptr<void> alive, bool quiet) {
+  if (!gue_ || options_.gue->peer_name.empty()) co_return true;
+  const std::string &name = options_.gue->peer_name;
+  Result<std::vector<IpAddress>> found = co_await resolver_.resolve(name);
+  if (alive.expired()) co_return false;
+  if (!found) {
+    if (!quiet) log::warn("--peer-endpoint {}: {}; trying again", name, found.error().text);
+    co_return false;
+  }
+  const Endpoint endpoint{found->front(), options_.gue->peer_port};
+  if (gue_->peer().endpoint != endpoint) gue_->set_peer(endpoint);
+  co_return true;
+}
+
 // False: some name does not resolve.
 Task<bool> GatewayShard::resolve_endpoints(std::weak_ptr<void> alive, bool quiet) {
-  bool all = true;
+  bool all = co_await resolve_gue_peer(alive, quiet);
+  if (alive.expired()) co_return false;
   const std::vector<NamedPeer> asked = named_;
   for (const NamedPeer &peer : asked) {
     Result<std::vector<IpAddress>> found = co_await resolver_.resolve(peer.name);
@@ -304,10 +343,10 @@ Task<bool> GatewayShard::resolve_endpoints(std::weak_ptr<void> alive, bool quiet
       // The peer as it is now; what somebody gave an endpoint to meanwhile is not among these any more.
       if (named.key != peer.key || named.endpoint == endpoint) continue;
       named.endpoint = endpoint;
-      std::optional<wireguard::PeerConfig> standing = link_->peer(named.key);
+      std::optional<wireguard::PeerConfig> standing = wireguard_->peer(named.key);
       if (!standing) continue;
       standing->endpoint = endpoint;
-      link_->set_peer(*standing);
+      wireguard_->set_peer(*standing);
     }
   }
   co_return all;
@@ -347,15 +386,18 @@ Task<> GatewayShard::wait_until_drained(Time deadline, std::function<void()> dra
 GatewayStatus GatewayShard::status() const {
   GatewayStatus status;
   status.name = options_.name;
-  status.listen = link_->local();
-  status.public_key = link_->public_key();
+  status.listen = listening();
   status.started = started_;
   status.threads = options_.wireguard.place.count;
   status.flows = flows_.size();
   status.flows_limit = limits_.max_flows;
   status.connections = context_.stack().connections();
   status.ping_sockets = ping_sockets_;
-  status.peers = link_->peers();
+  if (wireguard_) {
+    status.public_key = wireguard_->public_key();
+    status.peers = wireguard_->peers();
+  }
+  if (gue_) status.gue = gue_->peer();
   status.counters = context_.counters();
   return status;
 }
@@ -367,8 +409,9 @@ std::vector<FlowStatus> GatewayShard::flows() {
     // Of UDP and echo the owner knows, of TCP the flow.
     std::string host = flow.host.empty() ? flow.key.outside.to_string() : flow.host;
     if (flow.key.protocol != Protocol::tcp) host = static_cast<CarriedFlow &>(flow.owner).host();
-    all.push_back({flow.key, std::move(host), link_->client_name(flow.client), kStates[static_cast<int>(flow.state())],
-                   flow.bytes_up, flow.bytes_down, flow.opened, flow.last_active});
+    all.push_back({flow.key, std::move(host), shard_.link(flow.key.link).client_name(flow.client),
+                   kStates[static_cast<int>(flow.state())], flow.bytes_up, flow.bytes_down, flow.opened,
+                   flow.last_active});
   });
   return all;
 }

@@ -26,6 +26,7 @@
 #include "host/host_addresses.h"
 #include "io/mailbox.h"
 #include "io/wait.h"
+#include "link/gue_link.h"
 #include "link/wireguard_link.h"
 #include "shard/shard.h"
 
@@ -66,7 +67,10 @@ class GatewayShard final : public StackEvents, Neighbours {
 
   // Where the peer of an address lives.
   std::optional<uint32_t> shard_of(const IpAddress &address) const;
-  WireGuardLink &link() { return *link_; }
+  // Of a gateway that has WireGuard.
+  WireGuardLink &wireguard() { return *wireguard_; }
+  // Where the link's socket really listens.
+  Endpoint listening() const { return gue_ ? gue_->local() : wireguard_->local(); }
   ForwardService &forwards() { return *forwards_; }
 
   // No new flows; `drained` is called when the last TCP connection ended, or after `most`.
@@ -99,6 +103,8 @@ class GatewayShard final : public StackEvents, Neighbours {
 
   GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget &budget, MappedPorts &mapped_ports);
   Result<void> start(const std::vector<PlacedPeer> &peers, OnHandshake on_handshake);
+  Result<void> open_wireguard(const std::vector<PlacedPeer> &peers, OnHandshake on_handshake);
+  Result<void> open_gue();
   StackConfig stack_config() const;
 
   void on_tcp_request(StreamRequestPtr request) override;
@@ -110,6 +116,8 @@ class GatewayShard final : public StackEvents, Neighbours {
   std::optional<uint16_t> neighbour_link(const FlowKey &key, uint32_t client) const override;
   IpAddress hop_address(bool v4) const override { return router_.hop_address(v4); }
   bool is_neighbour(const IpAddress &address, uint32_t client) const;
+  // Whose an inside address is; WireGuard's AllowedIPs shorter than `shortest` do not count.
+  std::optional<wireguard::PeerPlace> place_of(const IpAddress &address, int shortest = 0) const;
 
   void pass_on(std::span<wireguard::Output::Elsewhere> packets);
   void open_parcel(const Parcel &parcel);
@@ -119,6 +127,7 @@ class GatewayShard final : public StackEvents, Neighbours {
   void host_moved();
   Task<> resolve_names(std::weak_ptr<void> alive);
   Task<bool> resolve_endpoints(std::weak_ptr<void> alive, bool quiet);
+  Task<bool> resolve_gue_peer(std::weak_ptr<void> alive, bool quiet);
   Task<bool> resolve_rules(std::weak_ptr<void> alive, bool quiet);
   Task<> wait_until_drained(Time deadline, std::function<void()> drained);
 
@@ -149,7 +158,9 @@ class GatewayShard final : public StackEvents, Neighbours {
   UdpService udp_;
   EchoService echo_;
   std::unique_ptr<HostAddresses> host_addresses_;
-  std::unique_ptr<WireGuardLink> link_;
+  // Packets come by one of these.
+  std::unique_ptr<WireGuardLink> wireguard_;
+  std::unique_ptr<GueLink> gue_;
   std::unique_ptr<ForwardService> forwards_;
   std::vector<NamedPeer> named_;
   Event names_changed_;

@@ -26,10 +26,11 @@ inline constexpr uint32_t kMostThreads = 256;
 struct GatewayOptions {
   std::string name = "wireguard";  // control socket, logs, metrics label
   WireGuardLinkOptions wireguard;
-  std::vector<IpPrefix> addresses;  // own inside addresses ([Interface] Address)
-  std::vector<Endpoint> dns;        // the built-in DNS answers here; empty: first own address of each family, port 53
-  dns::Options resolving;           // whom it asks, and the domain of peers' names (empty: NAME.internal)
-  std::vector<IpAddress> pingable;  // we answer echo here; empty: the own inside addresses
+  std::optional<GueLinkOptions> gue;  // instead of WireGuard; one thread serves it
+  std::vector<IpPrefix> addresses;    // own inside addresses ([Interface] Address)
+  std::vector<Endpoint> dns;          // the built-in DNS answers here; empty: first own address of each family, port 53
+  dns::Options resolving;             // whom it asks, and the domain of peers' names (empty: NAME.internal)
+  std::vector<IpAddress> pingable;    // we answer echo here; empty: the own inside addresses
   PolicyOptions policy;
   std::vector<Forward> forwards;
   FlowLimits limits;

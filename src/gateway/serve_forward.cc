@@ -132,7 +132,7 @@ class ForwardService::UdpForward final : DatagramPortOwner {
     key.protocol = Protocol::udp;
     key.inside = {*target, forward().target_port ? forward().target_port : socket_->local().port};
     key.outside = service_.source_of(index_, peer.client(), target->is_v4());
-    std::optional<wireguard::PeerPlace> place = service_.link_.place_of(*target);
+    std::optional<wireguard::PeerPlace> place = service_.place_of_(*target);
     if (!place || !place->id) {
       context.counters().drop(DropReason::wireguard_no_peer);
       return nullptr;
@@ -159,11 +159,11 @@ class ForwardService::UdpForward final : DatagramPortOwner {
   std::unordered_map<Peer, PeerFlow *, PeerHash> flows_;  // bounded by the flow table
 };
 
-ForwardService::ForwardService(Context &context, TcpService &tcp, const WireGuardLink &link,
+ForwardService::ForwardService(Context &context, TcpService &tcp, PlaceOf place_of,
                                const std::vector<Forward> &forwards, std::vector<IpAddress> own, HandOver hand_over)
     : context_(context),
       tcp_(tcp),
-      link_(link),
+      place_of_(std::move(place_of)),
       forwards_(forwards),
       own_(std::move(own)),
       hand_over_(std::move(hand_over)) {}
@@ -266,7 +266,7 @@ Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
     log::warn("forward {}: {}", forward.spec, target.error().text);
     co_return;
   }
-  const std::optional<wireguard::PeerPlace> place = link_.place_of(target->front());
+  const std::optional<wireguard::PeerPlace> place = place_of_(target->front());
   if (place && !place->id && !accepted.handed_over) {
     accepted.handed_over = true;
     hand_over_(place->shard, std::move(accepted));

@@ -14,8 +14,8 @@
 #include "gateway/serve_udp.h"
 #include "host/tcp.h"
 #include "host/udp.h"
-#include "link/wireguard_link.h"
 #include "wire/proxy_header.h"
+#include "wireguard/device.h"
 
 namespace slipgate {
 
@@ -33,9 +33,11 @@ bool is_tcp(const Forward &forward);
 class ForwardService final : public FlowOwner {
  public:
   using HandOver = std::function<void(uint32_t shard, AcceptedConnection connection)>;
+  // Which client an inside address belongs to.
+  using PlaceOf = std::function<std::optional<wireguard::PeerPlace>(const IpAddress &address)>;
 
   // `own`: addresses that stand in as source when the real one means nothing inside.
-  ForwardService(Context &context, TcpService &tcp, const WireGuardLink &link, const std::vector<Forward> &forwards,
+  ForwardService(Context &context, TcpService &tcp, PlaceOf place_of, const std::vector<Forward> &forwards,
                  std::vector<IpAddress> own, HandOver hand_over);
   ~ForwardService();
 
@@ -59,7 +61,7 @@ class ForwardService final : public FlowOwner {
 
   Context &context_;
   TcpService &tcp_;
-  const WireGuardLink &link_;
+  const PlaceOf place_of_;
   const std::vector<Forward> &forwards_;
   const std::vector<IpAddress> own_;
   const HandOver hand_over_;

@@ -7,6 +7,7 @@
 
 #include "base/counters.h"
 #include "base/time.h"
+#include "link/gue_link.h"
 #include "wire/flow_key.h"
 #include "wireguard/device.h"
 
@@ -23,8 +24,9 @@ struct FlowStatus {
 
 struct GatewayStatus {
   std::string name;
-  Endpoint listen;  // of the WireGuard socket, with the port it really has
+  Endpoint listen;  // of the link's socket, with the port it really has
   wireguard::PublicKey public_key{};
+  std::optional<GuePeerStatus> gue;  // of a gateway that has GUE instead of WireGuard
   Time started;
   size_t threads = 1;
   size_t flows = 0, flows_limit = 0, connections = 0;

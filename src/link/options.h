@@ -32,6 +32,32 @@ struct WireGuardLinkOptions {
   ShardPlace place;
 };
 
+// GUE and FOU: IP packets in UDP datagrams, of one peer.
+struct GueLinkOptions {
+  enum class Encapsulation : uint8_t {
+    as_peer,  // as the peer's own packets of the same family came; without a header until the first
+    gue,      // GUE's header before each packet
+    fou,      // IP packets and nothing else, both ways
+  };
+  enum class Accept : uint8_t {
+    endpoint,  // the peer's address and port
+    address,   // its address: senders that choose source ports by flow
+    anyone,
+  };
+
+  Endpoint listen;
+  // Where the peer is. None, and no name either: whoever sent last, to whom `accept` means nothing.
+  std::optional<Endpoint> peer;
+  std::string peer_name;  // while the name waits to be resolved `peer` is unset
+  uint16_t peer_port = 0;
+  Accept accept = Accept::endpoint;
+  Encapsulation encapsulation = Encapsulation::as_peer;
+  uint16_t keepalive = 0;                 // seconds between empty datagrams; 0: none
+  size_t transmit_queue_capacity = 1024;  // packets
+
+  bool has_fixed_peer() const { return peer || !peer_name.empty(); }
+};
+
 // An interface's own address, with the length of the network that it is in.
 struct TunAddress {
   IpAddress address;

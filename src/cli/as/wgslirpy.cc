@@ -1,5 +1,4 @@
-// slipgate as wgslirpy: its flags, and its exit code 1 for everything that is wrong with them, but for the mode that we
-// do not have yet.
+// slipgate as wgslirpy: its flags, and its exit code 1 for everything that is wrong with them.
 #include "config/wgslirpy.h"
 
 #include <cstdlib>
@@ -18,7 +17,7 @@ int run_as_wgslirpy(Words arguments) {
   print_notes(command.notes);
   if (!command.problems.empty()) {
     print_problems(command.problems);
-    return command.not_served ? kUsage : kFailed;
+    return kFailed;
   }
   return serve(std::move(command.options));
 }

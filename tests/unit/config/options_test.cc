@@ -258,9 +258,6 @@ TEST_CASE("as wgslirpy: its messages") {
               "Set exactly one of --private-key or --private-key-file"});
   CHECK(texts(read_wgslirpy_command(Words{"-k", kPrivate, "-f", "x", "-K", kPeer, "-b", "127.0.0.1:1"}, nullptr)
                   .problems) == Words{"Set exactly one of --private-key or --private-key-file"});
-  GatewayCommand gue = read_wgslirpy_command(Words{"-k", "INSECURE", "-K", "GUE", "-b", "127.0.0.1:1"}, nullptr);
-  CHECK(gue.not_served);
-  CHECK(gue.problems.size() == 1);
   // Options that wgslirpy never had are unknown there.
   CHECK(read_wgslirpy_command(Words{"--enable-host"}, nullptr)
             .problems[0]
