@@ -140,6 +140,7 @@ void TlsUpstream::ask(Bytes query, Done done) {
 
 // To the first server that can be had, beginning with the one that did well.
 Task<> TlsUpstream::connect(std::weak_ptr<void> alive) {
+  if (alive.expired()) co_return;  // a task begins later than it is spawned
   std::string failures;
   for (size_t i = 0; i < servers_.size(); i++) {
     TlsServer server = servers_[first_];
