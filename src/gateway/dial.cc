@@ -25,8 +25,8 @@ dns::DialStream dial_name_server(Loop &loop) {
   return [&loop](Endpoint to, Duration timeout) { return dial_within(loop, to, timeout); };
 }
 
-Task<Result<StreamPtr, DialError>> Dialer::dial(Target target, uint32_t client, uint8_t hops) {
-  if (auto *host = std::get_if<target::HostTcp>(&target)) co_return co_await dial_host(host->endpoint, hops);
+Task<Result<StreamPtr, DialError>> Dialer::dial(Target target, uint32_t client, DialOptions wishes) {
+  if (auto *host = std::get_if<target::HostTcp>(&target)) co_return co_await dial_host(host->endpoint, wishes);
   if (auto *forward = std::get_if<target::RemoteForward>(&target)) co_return co_await dial_forward(forward->index);
   if (std::holds_alternative<target::Dns>(target)) co_return dial_dns(client);
   co_return DialError{.code = ECONNREFUSED};
@@ -43,8 +43,9 @@ std::string Dialer::describe(const Target &target, const Endpoint &asked) const 
   return std::holds_alternative<target::Dns>(target) ? "dns" : std::string();
 }
 
-Task<Result<StreamPtr, DialError>> Dialer::dial_host(Endpoint endpoint, uint8_t hops) {
-  return dial_tcp(context_.loop, endpoint, {.source = context_.source_for(endpoint.address), .hops = hops});
+Task<Result<StreamPtr, DialError>> Dialer::dial_host(Endpoint endpoint, DialOptions options) {
+  options.source = context_.source_for(endpoint.address);
+  return dial_tcp(context_.loop, endpoint, options);
 }
 
 // A forward's target is the operator's word: no policy, and the addresses of a name are tried in turn.

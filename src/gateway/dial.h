@@ -18,13 +18,14 @@ class Dialer {
   // `forwards`: what target::RemoteForward counts in.
   Dialer(Context &context, const std::vector<Forward> &forwards) : context_(context), forwards_(forwards) {}
 
-  // The outside of a TCP flow that `client` opened; `hops` as in DialOptions. Cancelled with its task.
-  Task<Result<StreamPtr, DialError>> dial(Target target, uint32_t client, uint8_t hops = 0);
+  // The outside of a TCP flow that `client` opened; `wishes`: what of DialOptions it brings along. Cancelled
+  // with its task.
+  Task<Result<StreamPtr, DialError>> dial(Target target, uint32_t client, DialOptions wishes = {});
   // What that is, in words, for a flow to `asked`; empty: the same.
   std::string describe(const Target &target, const Endpoint &asked) const;
 
  private:
-  Task<Result<StreamPtr, DialError>> dial_host(Endpoint endpoint, uint8_t hops);
+  Task<Result<StreamPtr, DialError>> dial_host(Endpoint endpoint, DialOptions options);
   Task<Result<StreamPtr, DialError>> dial_forward(size_t index);
   StreamPtr dial_dns(uint32_t client);
 

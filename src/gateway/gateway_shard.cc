@@ -277,6 +277,11 @@ void GatewayShard::on_echo(const FlowKey &key, uint32_t client, uint16_t sequenc
   echo_.serve(key, client, sequence, payload, info, original);
 }
 
+std::optional<IpAddress> GatewayShard::passes_through(const FlowKey &key, uint32_t client) {
+  if (!neighbour_link(key, client)) return std::nullopt;
+  return router_.hop_address(key.is_v4());
+}
+
 void GatewayShard::on_icmp_error(const FlowKey &key, uint32_t client, uint8_t type, uint8_t code, uint32_t mtu) {
   const bool too_big = key.is_v4() ? type == icmp::kDestinationUnreachable && code == icmp::kFragmentationNeeded
                                    : type == icmpv6::kPacketTooBig;

@@ -113,6 +113,7 @@ class GatewayShard final : public StackEvents, Neighbours {
   void on_echo(const FlowKey &key, uint32_t client, uint16_t sequence, Bytes payload, const DatagramInfo &info,
                Bytes original) override;
   void on_icmp_error(const FlowKey &key, uint32_t client, uint8_t type, uint8_t code, uint32_t mtu) override;
+  std::optional<IpAddress> passes_through(const FlowKey &key, uint32_t client) override;
   std::optional<uint16_t> neighbour_link(const FlowKey &key, uint32_t client) const override;
   IpAddress hop_address(bool v4) const override { return router_.hop_address(v4); }
   bool is_neighbour(const IpAddress &address, uint32_t client) const;

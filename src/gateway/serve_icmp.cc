@@ -55,7 +55,7 @@ class EchoFlow final : public CarriedFlow, PingPortOwner {
     std::memcpy(quoted + fields.header_size(), &echo, sizeof(echo));
     const IpAddress &from = error.reporter.is_unspecified() ? error.destination.address : error.reporter;
     context_.stack().send_icmp_error(key, Bytes(quoted).first(fields.header_size() + sizeof(echo)), from,
-                                     error.icmp_type, error.icmp_code, error.mtu);
+                                     error.icmp_type, error.icmp_code, error.mtu, info_inside({.ttl = error.ttl}).ttl);
   }
 
   void on_idle(Flow &) override { delete this; }
@@ -75,16 +75,8 @@ void EchoService::serve(const FlowKey &key, uint32_t client, uint16_t sequence, 
     context_.stack().send_echo_reply(key, sequence, payload, {.ttl = kDefaultTtl, .traffic_class = info.traffic_class});
     return;
   }
-  const bool neighbour = std::holds_alternative<target::Peer>(target);
-  if (info.ttl <= 1 && (neighbour || std::holds_alternative<target::HostEcho>(target))) {
+  if (info.ttl <= 1 && std::holds_alternative<target::HostEcho>(target)) {
     refuse(key, DropReason::ttl_expired, original);
-    return;
-  }
-  if (neighbour) {
-    // It came in fragments: whole packets between clients pass the shard alone.
-    DatagramInfo further = info;
-    further.ttl--;
-    context_.stack().send_echo_request(key, sequence, payload, further);
     return;
   }
   if (!std::holds_alternative<target::HostEcho>(target)) {

@@ -74,8 +74,10 @@ Task<> TcpService::serve_request(StreamRequestPtr request) {
   FlowHandle flow(context_.flows, **std::get_if<Flow *>(&admitted));
 
   flow->host = dialer_.describe(target, key.outside);
-  Result<StreamPtr, DialError> outside = co_await dialer_.dial(
-      target, request->client(), routed && hops <= kTracedHops ? static_cast<uint8_t>(hops - 1) : uint8_t{0});
+  DialOptions wishes;
+  if (routed && hops <= kTracedHops) wishes.hops = static_cast<uint8_t>(hops - 1);
+  wishes.service_class = request->service_class();
+  Result<StreamPtr, DialError> outside = co_await dialer_.dial(target, request->client(), wishes);
   if (!outside) {
     context_.counters().drop(drop_reason_for(outside.error()));
     log::debug("{}: {}", key.to_string(), outside.error().to_string());

@@ -1,5 +1,6 @@
 #include "gateway/serve_udp.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "dns/resolver.h"
 #include "dns/server.h"
 #include "gateway/refusals.h"
+#include "host/error_queue.h"
 #include "host/udp.h"
 #include "wire/ip.h"
 #include "wire/udp.h"
@@ -67,9 +69,10 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
     }
     FlowKey key = key_;
     key.outside = error.destination;
-    QuotedDatagram quoted(key);
+    QuotedDatagram quoted(key, error.quote);
     const IpAddress &from = error.reporter.is_unspecified() ? error.destination.address : error.reporter;
-    context_.stack().send_icmp_error(key, quoted.bytes(), from, error.icmp_type, error.icmp_code, error.mtu);
+    context_.stack().send_icmp_error(key, quoted.bytes(), from, error.icmp_type, error.icmp_code, error.mtu,
+                                     info_inside({.ttl = error.ttl}).ttl);
   }
 
   void on_idle(Flow &) override { delete this; }
@@ -130,11 +133,24 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
     if (forward_.transport == Forward::Transport::udp_rpc) delete this;
   }
 
+  // The target's errors are the listener's, in the client's family.
   void on_datagram_error(const DatagramError &error) override {
-    if (!error.has_icmp) return;
-    QuotedDatagram quoted(key_);
-    Refusal refusal = datagram_refusal(DropReason::connection_refused, key_.is_v4());
-    context_.stack().send_icmp_error(key_, quoted.bytes(), key_.outside.address, refusal.icmp_type, refusal.icmp_code);
+    if (!error.has_icmp) {
+      context_.counters().drop(DropReason::send_failed);
+      return;
+    }
+    const bool v4 = key_.is_v4(), same = error.destination.address.is_v4() == v4;
+    Refusal refusal = datagram_refusal(DropReason::connection_refused, v4);
+    uint8_t type = error.icmp_type, code = error.icmp_code;
+    if (same || describe_in_icmp(error.code, v4, type, code)) refusal = Refusal::unreachable(type, code);
+    uint32_t mtu = error.mtu;
+    if (mtu > 0 && !same) {
+      constexpr uint32_t kLonger = sizeof(Ipv6Header) - sizeof(Ipv4Header);
+      mtu = v4 ? mtu - std::min(mtu, kLonger) : mtu + kLonger;
+    }
+    QuotedDatagram quoted(key_, error.quote);
+    context_.stack().send_icmp_error(key_, quoted.bytes(), key_.outside.address, refusal.icmp_type, refusal.icmp_code,
+                                     mtu);
   }
 
   void on_idle(Flow &) override { delete this; }
@@ -151,18 +167,21 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
 
 }  // namespace
 
-QuotedDatagram::QuotedDatagram(const FlowKey &key) {
+QuotedDatagram::QuotedDatagram(const FlowKey &key, Bytes payload) {
+  payload = payload.first(std::min(payload.size(), kMostPayload));
   IpFields fields;
   fields.source = key.inside.address;
   fields.destination = key.outside.address;
   fields.protocol = static_cast<uint8_t>(Protocol::udp);
-  size_ = fields.header_size() + sizeof(UdpHeader);
-  write_ip_header(bytes_, fields, sizeof(UdpHeader));
+  const size_t length = sizeof(UdpHeader) + payload.size();
+  size_ = fields.header_size() + length;
+  write_ip_header(bytes_, fields, length);
   UdpHeader udp{};
   udp.source_port = key.inside.port;
   udp.destination_port = key.outside.port;
-  udp.length = sizeof(UdpHeader);
+  udp.length = static_cast<uint16_t>(length);
   std::memcpy(bytes_ + fields.header_size(), &udp, sizeof(udp));
+  std::copy(payload.begin(), payload.end(), bytes_ + fields.header_size() + sizeof(udp));
 }
 
 // Where a datagram from inside goes: a flow that the host's side opened, else by its destination.
@@ -183,18 +202,8 @@ void UdpService::serve(const FlowKey &key, uint32_t client, Bytes payload, const
     serve_dns(key, client, payload);
     return;
   }
-  const bool neighbour = std::holds_alternative<target::Peer>(target);
-  if (info.ttl <= 1 && (neighbour || std::holds_alternative<target::HostUdp>(target))) {
-    refuse(key, DropReason::ttl_expired, original);  // lesson: gateway-is-a-hop
-    return;
-  }
-  if (neighbour) {
-    // It came in fragments: whole packets between clients pass the shard alone.
-    FlowKey onwards = key;
-    std::swap(onwards.inside, onwards.outside);
-    DatagramInfo further = info;
-    further.ttl--;
-    context_.stack().send_datagram(onwards, payload, further);
+  if (info.ttl <= 1 && std::holds_alternative<target::HostUdp>(target)) {
+    refuse(key, DropReason::ttl_expired, original);
     return;
   }
   DatagramFlow *carrier = nullptr;

@@ -36,15 +36,17 @@ class UdpService {
   const std::vector<Forward> &forwards_;
 };
 
-// The packet that a client sent from key.inside to key.outside, as far as an ICMP error quotes it: IP and UDP header.
-// Routers may quote no more than that to us, so it is built anew.
+// The packet that a client sent from key.inside to key.outside, as far as an ICMP error quotes it: IP and UDP header,
+// built anew, and what is known of the payload. Routers may quote no more than headers to us.
 class QuotedDatagram {
  public:
-  explicit QuotedDatagram(const FlowKey &key);
+  static constexpr size_t kMostPayload = 64;
+
+  QuotedDatagram(const FlowKey &key, Bytes payload);
   Bytes bytes() const { return Bytes(bytes_).first(size_); }
 
  private:
-  uint8_t bytes_[48];
+  uint8_t bytes_[48 + kMostPayload];
   size_t size_;
 };
 

@@ -39,6 +39,13 @@ std::optional<QueuedError> take_error(int descriptor, MutableBytes quote) {
   result.quoted = static_cast<size_t>(size);
   if (head.msg_namelen > 0) result.error.destination = name.endpoint();
   for (cmsghdr *entry = CMSG_FIRSTHDR(&head); entry; entry = CMSG_NXTHDR(&head, entry)) {
+    const bool hops = (entry->cmsg_level == IPPROTO_IP && entry->cmsg_type == IP_TTL) ||
+                      (entry->cmsg_level == IPPROTO_IPV6 && entry->cmsg_type == IPV6_HOPLIMIT);
+    if (hops && entry->cmsg_len >= CMSG_LEN(sizeof(int))) {
+      int value;
+      std::memcpy(&value, CMSG_DATA(entry), sizeof(value));
+      result.error.ttl = static_cast<uint8_t>(value);
+    }
     bool v4 = entry->cmsg_level == IPPROTO_IP && entry->cmsg_type == IP_RECVERR;
     bool v6 = entry->cmsg_level == IPPROTO_IPV6 && entry->cmsg_type == IPV6_RECVERR;
     if (!v4 && !v6) continue;

@@ -277,6 +277,10 @@ Task<Result<StreamPtr, DialError>> dial_tcp(Loop &loop, Endpoint to, DialOptions
   set_receive_errors(fd, family, true);
   set_stream_options(fd);
   if (options.hops > 0) set_hops(fd, family, options.hops);
+  if (options.service_class > 0) {
+    set_option(fd, family == AF_INET ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6),
+               family == AF_INET ? IP_TOS : IPV6_TCLASS, options.service_class);
+  }
 
   Event event(loop);
   auto stream = std::make_unique<HostStream>(loop, std::move(descriptor));

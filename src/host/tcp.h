@@ -36,6 +36,7 @@ struct DialError {
 struct DialOptions {
   std::optional<IpAddress> source;  // local address
   Duration timeout = seconds(130);  // a little longer than Linux retransmits a SYN (tcp_syn_retries 6: 127 s)
+  uint8_t service_class = 0;        // DSCP of what is sent, as in the traffic class
   uint8_t hops = 0;                 // how many routers the SYN may pass; 0: the kernel's choice
 };
 

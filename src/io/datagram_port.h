@@ -27,6 +27,7 @@ struct DatagramError {
   uint8_t icmp_type = 0;
   uint8_t icmp_code = 0;
   uint32_t mtu = 0;  // "packet too big": what fits
+  uint8_t ttl = 64;  // with which the message arrived
   Bytes quote;       // first bytes of the payload, as far as the message quotes them; valid during the call
 };
 

@@ -39,6 +39,8 @@ class StreamRequest {
   virtual uint32_t client() const = 0;  // Packet::client of the one who asks
   // How many routers it may still pass (TTL, hop limit), this one included.
   virtual uint8_t hops() const { return kDefaultTtl; }
+  // The DSCP that it came with (RFC 2474 section 3), as in the traffic class: its low two bits are zero.
+  virtual uint8_t service_class() const { return 0; }
 
   // Told once, at most, when the client gives up before the answer (RST, or its retransmissions ended); accept() fails
   // after that. Not called from within accept() or refuse().

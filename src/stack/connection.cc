@@ -84,7 +84,7 @@ void Connection::adopt(tcp_pcb *pcb) {
   tcp_nagle_disable(pcb);
 }
 
-bool Connection::open_passive(pbuf *syn) {
+bool Connection::open_passive(pbuf *syn, uint8_t service_class) {
   opened_at_ = world_.timers.now();
   {
     LwipScope scope(world_, *this);
@@ -93,6 +93,7 @@ bool Connection::open_passive(pbuf *syn) {
     access_tcp_accept(syn, &from, &to, key.outside.port);
     if (tcp_pcb *pcb = access_active()) {
       adopt(pcb);
+      pcb->tos = service_class;
       pcb->rcv_wnd = pcb->rcv_ann_wnd = kInitialWindow;
       pcb->rcv_ann_right_edge = pcb->rcv_nxt + kInitialWindow;
     }

@@ -39,8 +39,8 @@ class Connection final : public TcpEntry, public TimerTarget {
   ~Connection();
 
   // One of these begins its life. False: no memory, nothing was sent.
-  bool open_passive(pbuf *syn);  // answers the SYN
-  bool open_active();            // sends one
+  bool open_passive(pbuf *syn, uint8_t service_class);  // answers the SYN; what we send has the SYN's DSCP
+  bool open_active();                                   // sends one
 
   // The stream; once, and then it decides how the connection ends.
   StreamPtr make_stream();

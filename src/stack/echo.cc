@@ -134,31 +134,18 @@ void Stack::World::icmp_error_from_inside(const LinkPacket &packet, Bytes messag
 }
 
 bool Stack::World::send_echo_reply(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info) {
-  IcmpEcho echo{};
-  echo.type = key.is_v4() ? icmp::kEchoReply : icmpv6::kEchoReply;
-  echo.identifier = key.inside.port;
-  echo.sequence = sequence;
-  return send_echo(key.outside.address, key.inside.address, echo, payload, info, key.link);
-}
-
-bool Stack::World::send_echo_request(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info) {
-  IcmpEcho echo{};
-  echo.type = key.is_v4() ? icmp::kEcho : icmpv6::kEchoRequest;
-  echo.identifier = key.inside.port;
-  echo.sequence = sequence;
-  return send_echo(key.inside.address, key.outside.address, echo, payload, info, key.link);
-}
-
-bool Stack::World::send_echo(const IpAddress &from, const IpAddress &to, IcmpEcho echo, Bytes payload,
-                             const DatagramInfo &info, uint16_t link) {
-  const bool v4 = from.is_v4();
+  bool v4 = key.is_v4();
   IpFields fields;
-  fields.source = from;
-  fields.destination = to;
+  fields.source = key.outside.address;
+  fields.destination = key.inside.address;
   fields.protocol = static_cast<uint8_t>(v4 ? Protocol::icmp : Protocol::icmpv6);
   fields.ttl = info.ttl;
   fields.traffic_class = info.traffic_class;
   fields.dont_fragment = info.dont_fragment;
+  IcmpEcho echo{};
+  echo.type = v4 ? icmp::kEchoReply : icmpv6::kEchoReply;
+  echo.identifier = key.inside.port;
+  echo.sequence = sequence;
   uint16_t sum = add_sums(ones_complement_sum(bytes_of(echo)), ones_complement_sum(payload));
   if (!v4) {
     sum = add_sums(sum, pseudo_header_sum(fields.source, fields.destination, fields.protocol,
@@ -166,17 +153,17 @@ bool Stack::World::send_echo(const IpAddress &from, const IpAddress &to, IcmpEch
   }
   echo.checksum = checksum_of(sum);
   pending();
-  return output.send(fields, bytes_of(echo), payload, link);
+  return output.send(fields, bytes_of(echo), payload, key.link);
 }
 
 bool Stack::World::send_icmp_error(const FlowKey &key, Bytes original, const IpAddress &from, uint8_t type,
-                                   uint8_t code, uint32_t info32) {
+                                   uint8_t code, uint32_t info32, uint8_t ttl) {
   if (!may_answer_with_icmp_error(original, type)) return false;
   // A client is who has the address: also where one peer stands for a whole network.
   uint32_t receiver = static_cast<uint32_t>(siphash(config.secret, key.inside.address.v6_bytes()));
   if (!icmp_limiter_.allow(receiver, timers.now())) return false;  // lesson: icmp-errors-limited
   pending();
-  return output.send(make_icmp_error(original, from, type, code, info32, output.sink()), key.link);
+  return output.send(make_icmp_error(original, from, type, code, info32, output.sink(), ttl), key.link);
 }
 
 }  // namespace slipgate

@@ -43,13 +43,14 @@ bool may_answer_with_icmp_error(Bytes original, uint8_t type) {
 }
 
 Packet make_icmp_error(Bytes original, const IpAddress &from, uint8_t type, uint8_t code, uint32_t info32,
-                       StackOutput &output) {
+                       StackOutput &output, uint8_t ttl) {
   bool v4 = !original.empty() && original[0] >> 4 == 4;
   if (original.size() < (v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header)) || from.is_v4() != v4) return {};
   IpFields fields;
   fields.source = from;
   fields.destination = v4 ? view_as<Ipv4Header>(original)->source() : view_as<Ipv6Header>(original)->source();
   fields.protocol = static_cast<uint8_t>(v4 ? Protocol::icmp : Protocol::icmpv6);
+  fields.ttl = ttl;
   size_t header = fields.header_size();
   size_t most = (v4 ? kMostBytesV4 : kMostBytesV6) - header - sizeof(IcmpHeader);
   size_t quoted = std::min(original.size(), most);

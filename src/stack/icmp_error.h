@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "stack/stack.h"
 #include "wire/flow_key.h"
+#include "wire/ip.h"
 
 namespace slipgate {
 
@@ -20,7 +21,7 @@ bool may_answer_with_icmp_error(Bytes original, uint8_t type);
 // section 4.3.2.3), 1,280 for IPv6 (RFC 4443 section 2.4 c). `from` is of the same family. `info32` is the header's
 // second word: the MTU of packet-too-big and fragmentation-needed. Empty when buffers are exhausted.
 Packet make_icmp_error(Bytes original, const IpAddress &from, uint8_t type, uint8_t code, uint32_t info32,
-                       StackOutput &output);
+                       StackOutput &output, uint8_t ttl = kDefaultTtl);
 
 // How many errors one client is sent (RFC 4443 section 2.4 f): a token bucket each. Clients are numbered from 1
 // upwards, so only more than kBuckets of them share. Lives on one shard.

@@ -23,6 +23,10 @@ void Stack::World::input(LinkPacket &&packet) {
     std::optional<LinkPacket> whole = reassembly_.add(std::move(packet));
     if (!whole) return;
     whole->parsed.dont_fragment = false;  // who sent it in pieces minds no others
+    if (std::optional<IpAddress> hop = events.passes_through(whole->parsed.key, whole->packet.client)) {
+      pass_through(*whole, *hop);
+      return;
+    }
     input(std::move(*whole));
     return;
   }
@@ -38,6 +42,27 @@ void Stack::World::input(LinkPacket &&packet) {
       return input_icmp(std::move(packet));
   }
   counters.drop(DropReason::unknown_protocol);
+}
+
+void Stack::World::pass_through(const LinkPacket &packet, const IpAddress &hop) {
+  const ParsedPacket &parsed = packet.parsed;
+  const Bytes bytes = packet.packet.bytes().first(parsed.length);
+  const bool v4 = parsed.key.is_v4();
+  if (parsed.ttl <= 1) {
+    counters.drop(DropReason::ttl_expired);
+    send_icmp_error(parsed.key, bytes, hop.is_unspecified() ? parsed.key.outside.address : hop,
+                    v4 ? icmp::kTimeExceeded : icmpv6::kTimeExceeded,
+                    v4 ? icmp::kTtlExceeded : icmpv6::kHopLimitExceeded, 0);
+    return;
+  }
+  IpFields fields{.source = parsed.key.inside.address,
+                  .destination = parsed.key.outside.address,
+                  .protocol = static_cast<uint8_t>(parsed.key.protocol),
+                  .ttl = static_cast<uint8_t>(parsed.ttl - 1),  // lesson: fragments-pass-through
+                  .traffic_class = parsed.traffic_class,
+                  .dont_fragment = false};
+  pending();
+  output.send(fields, {}, bytes.subspan(parsed.transport_offset), parsed.key.link);
 }
 
 void Stack::flush() {
@@ -88,13 +113,9 @@ bool Stack::send_echo_reply(const FlowKey &key, uint16_t sequence, Bytes payload
   return world_->send_echo_reply(key, sequence, payload, info);
 }
 
-bool Stack::send_echo_request(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info) {
-  return world_->send_echo_request(key, sequence, payload, info);
-}
-
 void Stack::send_icmp_error(const FlowKey &key, Bytes original, const IpAddress &from, uint8_t type, uint8_t code,
-                            uint32_t info32) {
-  world_->send_icmp_error(key, original, from, type, code, info32);
+                            uint32_t info32, uint8_t ttl) {
+  world_->send_icmp_error(key, original, from, type, code, info32, ttl);
 }
 
 void Stack::learn_path_mtu(const IpAddress &to, uint32_t mtu) {

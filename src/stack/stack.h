@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/counters.h"
@@ -15,6 +16,7 @@
 #include "io/stream_request.h"
 #include "stack/options.h"
 #include "wire/flow_key.h"
+#include "wire/ip.h"
 
 namespace slipgate {
 
@@ -49,6 +51,9 @@ class StackEvents {
                        Bytes original) = 0;
   // An ICMP error from inside about a UDP datagram or echo that we sent: `key` is the flow it concerns.
   virtual void on_icmp_error(const FlowKey &key, uint32_t client, uint8_t type, uint8_t code, uint32_t mtu) = 0;
+  // Where a packet goes that came in fragments. None: here. Else to another client, one hop further and in fragments
+  // again; the address is whose hop that is (whole packets between clients never come to the stack).
+  virtual std::optional<IpAddress> passes_through(const FlowKey &, uint32_t) { return std::nullopt; }
 
  protected:
   ~StackEvents() = default;
@@ -93,13 +98,12 @@ class Stack {
   bool send_datagram(const FlowKey &key, Bytes payload, const DatagramInfo &info);
   // An echo reply from key.outside to key.inside (identifier key.inside.port).
   bool send_echo_reply(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info);
-  // The echo request that key.inside sent, on to key.outside, which is another client.
-  bool send_echo_request(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info);
   // An ICMP or ICMPv6 error (RFC 792, RFC 4443) about `original`, a packet from the client, quoting as much of it as
-  // fits; it comes from `from` (normally the original destination). `info32` is the MTU for packet-too-big.
-  // Rate-limited (RFC 4443 section 2.4) and never about an ICMP error (RFC 1122 section 3.2.2).
+  // fits; it comes from `from` (normally the original destination), so many hops away that its TTL is `ttl`. `info32`
+  // is the MTU for packet-too-big. Rate-limited (RFC 4443 section 2.4) and never about an ICMP error (RFC 1122
+  // section 3.2.2).
   void send_icmp_error(const FlowKey &key, Bytes original, const IpAddress &from, uint8_t type, uint8_t code,
-                       uint32_t info32 = 0);
+                       uint32_t info32 = 0, uint8_t ttl = kDefaultTtl);
 
   // The path to this address of a client takes packets of no more than `mtu` bytes ("packet too big" from inside, by
   // on_icmp_error(), once it is known to be that client's): datagrams are cut to it, for ten minutes. Connections learn

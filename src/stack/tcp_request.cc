@@ -30,6 +30,7 @@ HeldSyn::HeldSyn(Stack::World &world, const LinkPacket &packet)
 void HeldSyn::replace(const LinkPacket &packet) {
   transport_offset_ = packet.parsed.transport_offset;
   ttl_ = packet.parsed.ttl;
+  service_class_ = packet.parsed.traffic_class & kDscpMask;
   const TcpHeader &header = *view_as<TcpHeader>(packet.packet.bytes().subspan(transport_offset_));
   // Data that came with the SYN is left out; it is not acknowledged, so the client sends it again.
   Bytes kept = packet.packet.bytes().first(transport_offset_ + header.header_length());
@@ -51,7 +52,12 @@ void HeldSyn::on_timer(Timer &, Time) {
 }
 
 TcpRequest::TcpRequest(Stack::World &world, HeldSyn &syn)
-    : world_(world), syn_(&syn), key_(syn.key), client_(syn.client), hops_(syn.ttl()) {
+    : world_(world),
+      syn_(&syn),
+      key_(syn.key),
+      client_(syn.client),
+      hops_(syn.ttl()),
+      service_class_(syn.service_class()) {
   syn.request = this;
 }
 
@@ -117,6 +123,7 @@ void Stack::World::cancel(HeldSyn &syn) {
 StreamPtr Stack::World::accept(HeldSyn &syn) {
   pbuf *segment = syn.segment();
   Connection *connection = new Connection(*this, syn.key, syn.client);
+  const uint8_t service_class = syn.service_class();
   forget(syn);
   if (!segment) {
     delete connection;
@@ -124,7 +131,7 @@ StreamPtr Stack::World::accept(HeldSyn &syn) {
   }
   table.insert(*connection);
   connections++;
-  if (!connection->open_passive(segment)) {
+  if (!connection->open_passive(segment, service_class)) {
     closed(*connection);
     return nullptr;
   }

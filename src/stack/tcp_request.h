@@ -32,6 +32,7 @@ class HeldSyn final : public TcpEntry, public TimerTarget {
   pbuf *segment() const;
   Bytes original() const { return packet_; }
   uint8_t ttl() const { return ttl_; }
+  uint8_t service_class() const { return service_class_; }
   void on_timer(Timer &timer, Time now) override;
 
   TcpRequest *request = nullptr;
@@ -42,6 +43,7 @@ class HeldSyn final : public TcpEntry, public TimerTarget {
   std::vector<uint8_t> packet_;  // up to the end of the TCP header
   size_t transport_offset_ = 0;
   uint8_t ttl_ = 0;
+  uint8_t service_class_ = 0;
 };
 
 class TcpRequest final : public StreamRequest {
@@ -52,6 +54,7 @@ class TcpRequest final : public StreamRequest {
   const FlowKey &key() const override { return key_; }
   uint32_t client() const override { return client_; }
   uint8_t hops() const override { return hops_; }
+  uint8_t service_class() const override { return service_class_; }
   void on_cancel(std::function<void()> handler) override { on_cancel_ = std::move(handler); }
   StreamPtr accept() override;
   void refuse(Refusal refusal) override;
@@ -65,6 +68,7 @@ class TcpRequest final : public StreamRequest {
   const FlowKey key_;
   const uint32_t client_;
   const uint8_t hops_;
+  const uint8_t service_class_;
   std::function<void()> on_cancel_;
 };
 

@@ -81,9 +81,8 @@ class Stack::World final {
 
   bool send_datagram(const FlowKey &key, Bytes payload, const DatagramInfo &info);
   bool send_echo_reply(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info);
-  bool send_echo_request(const FlowKey &key, uint16_t sequence, Bytes payload, const DatagramInfo &info);
   bool send_icmp_error(const FlowKey &key, Bytes original, const IpAddress &from, uint8_t type, uint8_t code,
-                       uint32_t info32);
+                       uint32_t info32, uint8_t ttl = kDefaultTtl);
 
   struct Client {
     size_t held_syns = 0;
@@ -123,8 +122,7 @@ class Stack::World final {
   void input_no_connection(LinkPacket &&packet);
   void input_to_request(HeldSyn &syn, const LinkPacket &packet);
   bool send_longest_datagram(const FlowKey &key, Bytes payload, const DatagramInfo &info);
-  bool send_echo(const IpAddress &from, const IpAddress &to, IcmpEcho echo, Bytes payload, const DatagramInfo &info,
-                 uint16_t link);
+  void pass_through(const LinkPacket &packet, const IpAddress &hop);
   void icmp_error_from_inside(const LinkPacket &packet, Bytes message);
 
   Reassembly reassembly_;

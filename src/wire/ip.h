@@ -83,6 +83,7 @@ inline constexpr uint8_t kDestinationOptions = 60;
 }  // namespace ipv6_next_header
 
 inline constexpr size_t kIpv6MinimumMtu = 1280;  // RFC 8200 section 5
+inline constexpr uint8_t kDscpMask = 0xfc;       // of the traffic class; the rest is ECN
 inline constexpr uint8_t kDefaultTtl = 64;       // RFC 1700
 
 // What a header that we make says. Both addresses are of one family, which decides the kind of header.

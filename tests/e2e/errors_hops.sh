@@ -24,5 +24,5 @@ for family in 4 6; do
   done
   seen=$(in_client one tracepath -$family -n $far | tee "$W/tracepath.log" | way)
   [ "$seen" = "$expected" ] || fail "tracepath $far: $(cat "$W/tracepath.log")"
-  grep -q "Resume: pmtu 1300 hops 3" "$W/tracepath.log" || fail "tracepath $far: $(cat "$W/tracepath.log")"
+  grep -q "Resume: pmtu 1300 hops 3 back 3" "$W/tracepath.log" || fail "tracepath $far: $(cat "$W/tracepath.log")"
 done

@@ -111,18 +111,40 @@ TEST_CASE("an echo request is passed on, never answered by the stack itself [ech
   }
 }
 
-TEST_CASE("an echo request that came in fragments goes on to the other client") {
+TEST_CASE(
+    "what came in fragments for another client goes on, in fragments and one hop further [fragments-pass-through]") {
   for (bool v4 : {true, false}) {
     Harness h(v4);
     FlowKey key = h.key;
-    key.inside.port = 0x1234;
-    REQUIRE(h.stack.send_echo_request(key, 7, bytes("ping"), {.ttl = 63}));
-    Sent request = h.next();
-    CHECK(request.parsed.key.inside.address == h.key.inside.address);
-    CHECK(request.parsed.key.outside.address == h.key.outside.address);
-    CHECK(request.parsed.key.inside.port == 0x1234);
-    CHECK(request.parsed.ttl == 63);
-    CHECK(request.packet[request.parsed.transport_offset] == (v4 ? 8 : 128));
+    key.protocol = Protocol::udp;
+    const std::string text(3000, 'x');
+    const IpAddress gateway = v4 ? IpAddress::v4(10, 0, 0, 1) : *IpAddress::parse("fd00::1");
+    for (uint8_t ttl : {64, 1}) {
+      h.hop.reset();
+      REQUIRE(h.stack.send_datagram(key, bytes(text), {.ttl = ttl}));
+      h.hop = gateway;
+      for (const Sent &fragment : h.all()) {
+        Packet packet = h.input_pool.allocate(fragment.packet.size());
+        std::copy(fragment.packet.begin(), fragment.packet.end(), packet.data());
+        packet.client = h.client;
+        h.input(std::move(packet));
+      }
+      CHECK(h.datagrams.empty());
+      std::vector<Sent> sent = h.all();
+      if (ttl == 1) {
+        REQUIRE(sent.size() == 1);
+        CHECK(sent[0].parsed.key.inside.address == gateway);
+        CHECK(sent[0].packet[sent[0].parsed.transport_offset] == (v4 ? 11 : 3));
+        continue;
+      }
+      REQUIRE(sent.size() == 3);
+      for (const Sent &fragment : sent) {
+        CHECK(fragment.parsed.fragment);
+        CHECK(fragment.parsed.ttl == 63);
+        CHECK(fragment.parsed.key.inside.address == key.outside.address);
+        CHECK(fragment.packet.size() <= 1420);
+      }
+    }
   }
 }
 

@@ -273,6 +273,8 @@ class Harness : public StackOutput, public StackEvents {
     icmp_errors.push_back({about, type, code, mtu});
   }
 
+  std::optional<IpAddress> passes_through(const FlowKey &, uint32_t) override { return hop; }
+
   struct Received {
     FlowKey key;
     std::string payload;
@@ -292,6 +294,7 @@ class Harness : public StackOutput, public StackEvents {
   Counters counters;
   FlowKey key;
   uint32_t client = 1;
+  std::optional<IpAddress> hop;
   int requests = 0;
   std::deque<Sent> sent;
   std::vector<Received> datagrams;

@@ -108,6 +108,19 @@ TEST_CASE("an error of a hop comes from that hop, and the request knows how many
   CHECK(answer.packet[answer.parsed.transport_offset] == 11);
 }
 
+TEST_CASE("what a connection sends has the SYN's DSCP, but not its ECN bits") {
+  for (bool v4 : {true, false}) {
+    Harness h(v4);
+    h.send({.flags = SYN, .sequence = 1000, .options = Harness::usual_options(), .traffic_class = 0xb9});
+    CHECK(h.request->service_class() == 0xb8);
+    h.stream = h.request->accept();
+    Sent answer = h.next();
+    h.send({.sequence = 1001, .acknowledgment = answer.tcp().sequence + 1});
+    REQUIRE(h.write("hello") == 5);
+    CHECK(h.next().parsed.traffic_class == 0xb8);
+  }
+}
+
 TEST_CASE("silence, and a request that is dropped") {
   Harness h;
   h.send({.flags = SYN, .sequence = 1000});
