@@ -32,6 +32,11 @@ uint16_t Shard::attach(Link &link) {
   return static_cast<uint16_t>(links_.size() - 1);
 }
 
+void Shard::capture_to(Capture::Sink sink) {
+  auto client_name = [this](uint16_t number, uint32_t client) { return links_[number]->client_name(client); };
+  capture_ = std::make_unique<Capture>(loop_, counters_, std::move(client_name), std::move(sink));
+}
+
 void Shard::from_link(std::span<Packet> packets) {
   batch_.clear();
   for (Packet &packet : packets) {
@@ -40,6 +45,7 @@ void Shard::from_link(std::span<Packet> packets) {
     std::variant<ParsedPacket, DropReason> parsed = parse_packet(packet.bytes());
     if (DropReason *reason = std::get_if<DropReason>(&parsed)) {
       counters_.drop(*reason);
+      if (capture_) capture_->from_link(packet, name_of(*reason));
       continue;
     }
     ParsedPacket &found = *std::get_if<ParsedPacket>(&parsed);
@@ -53,6 +59,7 @@ void Shard::from_link(std::span<Packet> packets) {
         continue;
       }
     }
+    if (capture_) capture_->from_link(packet, "stack");  // now: the stack rewrites headers in place
     batch_.push_back({std::move(packet), found});
   }
   if (batch_.empty()) return;
@@ -66,6 +73,7 @@ void Shard::forward(LinkPacket &&packet, uint16_t link) {
   packet.packet.resize(packet.parsed.length);
   if (packet.parsed.ttl <= 1) {
     counters_.drop(DropReason::ttl_expired);
+    if (capture_) capture_->from_link(packet.packet, name_of(DropReason::ttl_expired));
     const bool v4 = key.is_v4();
     const IpAddress hop = neighbours_->hop_address(v4);
     stack_.send_icmp_error(key, packet.packet.bytes(), hop.is_unspecified() ? key.outside.address : hop,
@@ -73,6 +81,7 @@ void Shard::forward(LinkPacket &&packet, uint16_t link) {
                            v4 ? icmp::kTtlExceeded : icmpv6::kHopLimitExceeded);
     return;
   }
+  if (capture_) capture_->from_link(packet.packet, "forwarded");
   if (key.is_v4()) {
     Ipv4Header &header = *view_as<Ipv4Header>(packet.packet.mutable_bytes());
     header.ttl--;
@@ -100,6 +109,7 @@ void Shard::output(std::span<Packet> packets) {
     while (run < packets.size() && packets[run].link == link) {
       counters_.packets_to_link++;
       counters_.bytes_to_link += packets[run].size();
+      if (capture_) capture_->to_link(packets[run]);
       run++;
     }
     links_[link]->send(packets.first(run));

@@ -4,6 +4,7 @@
 // Lives on one shard. Links are attached before the first packet and outlive it.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/packet.h"
 #include "io/loop.h"
 #include "link/link.h"
+#include "shard/capture.h"
 #include "stack/stack.h"
 
 namespace slipgate {
@@ -43,6 +45,9 @@ class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
   // The number by which packets name this link from now on (Packet::link).
   uint16_t attach(Link &link);
 
+  // From now on every packet is captured. Links are attached.
+  void capture_to(Capture::Sink sink);
+
   // 5 -> 6 of the packet's way: packets that a link brought, on to the stack.
   void from_link(std::span<Packet> packets) override;
   // 13 -> 14: packets that the stack made, on to their links.
@@ -66,6 +71,7 @@ class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
   BufferPool transmit_pool_;
   std::vector<Link *> links_;
   std::vector<LinkPacket> batch_;
+  std::unique_ptr<Capture> capture_;  // null: off
   Stack stack_;
 };
 

@@ -1,0 +1,45 @@
+// The file of `--pcap`: one thread writes what all shards captured, so that no packet waits for a disk or for who reads
+// a pipe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "io/fd.h"
+#include "io/loop.h"
+#include "io/mailbox.h"
+
+namespace slipgate {
+
+class CaptureFile {
+ public:
+  // What may wait to be written, of all shards.
+  static constexpr size_t kMostWaiting = 64 << 20;
+
+  // Makes or empties the file (mode 0600: it holds what people say to each other), "-" is standard output; writes its
+  // header. `link`: the name of interface 0.
+  static Result<std::unique_ptr<CaptureFile>> open(const std::string &path, const std::string &link);
+  // Writes what waits, then closes. The last put() was before.
+  ~CaptureFile();
+  CaptureFile(const CaptureFile &) = delete;
+  CaptureFile &operator=(const CaptureFile &) = delete;
+
+  // Whole records. False: there is no room. Any thread.
+  bool put(std::vector<uint8_t> records);
+
+ private:
+  CaptureFile(Fd file, std::string path);
+  void write(const std::vector<uint8_t> &records);
+
+  const std::string path_;
+  Fd file_;  // closed: an error ended it
+  Loop loop_;
+  Mailbox<std::vector<uint8_t>> mailbox_;
+  std::thread thread_;
+};
+
+}  // namespace slipgate
