@@ -29,6 +29,7 @@ int run_status(Words arguments);
 int run_flows(Words arguments);
 int run_top(Words arguments);
 int run_reload(Words arguments);
+int run_forward(Words arguments);
 int run_wg(Words arguments);
 int run_as(Words arguments);
 int run_as_wgslirpy(Words arguments);

@@ -34,6 +34,7 @@ const CommandRow kCommands[] = {
     {"flows", "[NAME] [--json]", "what flows through it", run_flows},
     {"top", "[NAME] [--json]", "the same, live, on a terminal", run_top},
     {"reload", "[NAME]", "let it read its configuration again", run_reload},
+    {"forward", "add|remove|list", "forwards of a running gateway come and go", run_forward},
     {"wg", "ARGS...", "the real wg(8) on the gateways of an ordinary user", run_wg},
     {"as", "PROGRAM ARGS...", "take another program's command line: wgslirpy, wireguard-go", run_as},
 };

@@ -176,6 +176,13 @@ const GatewayRow kLinkOptions[] = {
      [](GatewayOptions &o, std::string_view v) { return timeout(v, o.limits.tcp_idle_timeout); }},
     {"udp-idle-timeout", 0, "S", "seconds after which a silent UDP flow ends", "300 (RFC 4787)", false,
      [](GatewayOptions &o, std::string_view v) { return timeout(v, o.limits.udp_idle_timeout); }},
+    {"pcap", 0, "FILE", "every inside packet, pcapng, with link, flow and verdict as comments; - for standard output",
+     "off", false,
+     [](GatewayOptions &o, std::string_view v) -> Result<void> {
+       if (v.empty()) return Error{0, "empty; give the name of a file to be written"};
+       o.pcap = v;
+       return {};
+     }},
     {"metrics", 0, "ADDR", "HTTP on IP:PORT or unix:PATH: /metrics for Prometheus, /healthz, / a status page", "off",
      false,
      [](GatewayOptions &o, std::string_view v) -> Result<void> {
@@ -281,6 +288,16 @@ std::span<const GatewayRow> link_option_rows() {
 }
 std::span<const FlagRow> wireguard_option_rows() {
   return kWireGuardOptions;
+}
+
+Result<Forward> parse_forward_option(std::string_view option, std::string_view spec) {
+  for (const GatewayRow &row : kLinkOptions) {
+    if (row.name != option && (option.size() != 1 || row.letter != option[0])) continue;
+    GatewayOptions options;
+    if (Result<void> read = row.apply(options, spec); !read) return read.error();
+    if (options.forwards.size() == 1) return options.forwards[0];
+  }
+  return Error{0, "no option of forwards; give local-forward, remote-forward, incoming-tcp or incoming-udp"};
 }
 
 bool asks_for_gue(const WireGuardFlags &flags) {

@@ -14,6 +14,9 @@ namespace slipgate {
 // Of every link command.
 std::span<const OptionRow<GatewayOptions>> link_option_rows();
 
+// A forward as one of the options local-forward, remote-forward, incoming-tcp, incoming-udp (or L, R, t, u) says it.
+Result<Forward> parse_forward_option(std::string_view option, std::string_view spec);
+
 // The single peer that `slipgate wireguard` takes as flags, as wgslirpy does.
 struct WireGuardFlags {
   std::optional<std::string> private_key;

@@ -1,5 +1,7 @@
 #include "control/report.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "crypto/key_text.h"
@@ -77,6 +79,21 @@ Json status_report(const GatewayStatus &status, const std::string &config_file, 
           {"dns_queries", counters.dns_queries},
           {"drops", drops},
           {"drop_descriptions", descriptions}};
+}
+
+Json forwards_report(std::span<const ForwardStatus> forwards) {
+  Json all = Json::array();
+  for (const ForwardStatus &each : forwards) {
+    const Forward &forward = each.forward;
+    const bool local = forward.direction == Forward::Direction::local;
+    all.push_back({{"number", each.number},
+                   {"direction", local ? "local" : "remote"},
+                   {"spec", forward.spec},
+                   {"listen", each.local.to_string()},
+                   {"target", fmt::format("{}:{}", forward.target,
+                                          forward.target_port ? forward.target_port : each.local.port)}});
+  }
+  return all;
 }
 
 Json flow_report(const FlowStatus &flow, Time now) {

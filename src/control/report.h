@@ -11,6 +11,7 @@ namespace slipgate {
 
 nlohmann::json status_report(const GatewayStatus &status, const std::string &config_file, Time now);
 nlohmann::json peers_report(const GatewayStatus &status, Time now);
+nlohmann::json forwards_report(std::span<const ForwardStatus> forwards);
 nlohmann::json flow_report(const FlowStatus &flow, Time now);
 nlohmann::json flows_report(std::span<const FlowStatus> flows, Time now);
 

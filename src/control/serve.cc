@@ -1,5 +1,7 @@
 #include "control/serve.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -8,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "config/options.h"
 #include "control/control_socket.h"
 #include "control/http_server.h"
 #include "control/metrics.h"
@@ -68,11 +71,17 @@ class Served final : TimerTarget {
     if (command == "status") return status_report(gateway_.status(), options_.config_file, loop_.now());
     if (command == "flows") return {{"flows", flows_report(gateway_.flows(), loop_.now())}};
     if (command == "top") return top(std::min<size_t>(request.value("limit", kPageFlows), kMostTopFlows));
+    if (command == "peer list") return {{"peers", peers_report(gateway_.status(), loop_.now())}};
+    if (command == "forward list") return {{"forwards", forwards_report(gateway_.forwards())}};
+    if (command == "forward add") return add_forward(request.at("option"), request.at("spec"));
+    if (command == "forward remove") return remove_forward(request.at("spec"));
     if (command == "reload") {
       Result<void> done = reload();
       return done ? Json{{"ok", true}} : Json{{"error", done.error().text}};
     }
-    return {{"error", "unknown command '" + command + "' (expected status, flows, top or reload)"}};
+    return {{"error",
+             "unknown command '" + command +
+                 "' (expected status, flows, top, peer list, forward add, forward remove, forward list or reload)"}};
   }
 
  private:
@@ -87,6 +96,31 @@ class Served final : TimerTarget {
     }
     Json status = status_report(gateway_.status(), options_.config_file, loop_.now());
     return {{"status", std::move(status)}, {"flows", std::move(flows)}, {"flows_total", total}};
+  }
+
+  // As the option of that name would.
+  Json add_forward(const std::string &option, const std::string &spec) {
+    Result<Forward> forward = parse_forward_option(option, spec);
+    if (!forward) return {{"error", fmt::format("--{} {}: {}", option, spec, forward.error().text)}};
+    Result<size_t> added = gateway_.add_forward(*forward);
+    if (!added) return {{"error", added.error().text}};
+    for (const ForwardStatus &each : gateway_.forwards()) {
+      if (each.number == *added) return {{"forward", forwards_report({&each, 1})[0]}};
+    }
+    return {{"error", "it has gone already"}};
+  }
+
+  // By its number, or as it was given.
+  Json remove_forward(const std::string &which) {
+    size_t removed = 0;
+    for (const ForwardStatus &each : gateway_.forwards()) {
+      if (each.forward.spec != which && std::to_string(each.number) != which) continue;
+      gateway_.remove_forward(each.number);
+      log::info("forward {}: removed", each.forward.spec);
+      removed++;
+    }
+    if (removed == 0) return {{"error", fmt::format("no forward {}; `forward list` names them", which)}};
+    return {{"removed", removed}};
   }
 
   void on_signal(int signal) {

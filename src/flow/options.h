@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,11 @@ struct Forward {
   std::optional<Endpoint> source;  // what the inside sees as source (wgslirpy's `src`); none: the real client
   std::string spec;                // as it was written, for messages
 };
+
+// The forwards of a gateway by number; null where one was taken away. Who serves one holds it: its slot may be used
+// again meanwhile.
+using ForwardPtr = std::shared_ptr<const Forward>;
+using ForwardList = std::vector<ForwardPtr>;
 
 struct FlowLimits {
   size_t max_flows = 262144;

@@ -29,6 +29,11 @@ Protocol protocol_of(Forward::Transport transport) {
 Router::Router(RouteOptions options, const Policy &policy, IsPeer is_peer)
     : options_(std::move(options)), policy_(policy), is_peer_(std::move(is_peer)) {}
 
+void Router::set_forward(size_t index, const ForwardPtr &forward) {
+  if (index >= options_.forwards.size()) options_.forwards.resize(index + 1);
+  options_.forwards[index] = forward ? *forward : Forward{};  // one of direction local: nothing listens inside
+}
+
 IpAddress Router::hop_address(bool v4) const {
   for (const IpAddress &own : options_.own) {
     if (own.is_v4() == v4) return own;

@@ -34,6 +34,9 @@ class Router {
   // clients; the host's network.
   Target route(const FlowKey &key, uint32_t client) const;
 
+  // A forward comes, or goes (null), while we run.
+  void set_forward(size_t index, const ForwardPtr &forward);
+
   // Who we are to traceroute: the first own address of that family; unspecified: there is none.
   IpAddress hop_address(bool v4) const;
 

@@ -37,7 +37,7 @@ std::string Dialer::describe(const Target &target, const Endpoint &asked) const 
     return host->endpoint.to_string();
   }
   if (auto *remote = std::get_if<target::RemoteForward>(&target)) {
-    const Forward &forward = forwards_[remote->index];
+    const Forward &forward = *forwards_[remote->index];
     return fmt::format("{}:{}", forward.target, forward.target_port ? forward.target_port : forward.listen.port);
   }
   return std::holds_alternative<target::Dns>(target) ? "dns" : std::string();
@@ -50,8 +50,9 @@ Task<Result<StreamPtr, DialError>> Dialer::dial_host(Endpoint endpoint, DialOpti
 
 // A forward's target is the operator's word: no policy, and the addresses of a name are tried in turn.
 Task<Result<StreamPtr, DialError>> Dialer::dial_forward(size_t index) {
-  const std::string name = forwards_[index].target;
-  const uint16_t port = forwards_[index].target_port ? forwards_[index].target_port : forwards_[index].listen.port;
+  const ForwardPtr forward = forwards_[index];
+  const std::string name = forward->target;
+  const uint16_t port = forward->target_port ? forward->target_port : forward->listen.port;
   Result<std::vector<IpAddress>> addresses = co_await context_.resolver.resolve(name);
   if (!addresses) co_return DialError{.code = EHOSTUNREACH};
   Result<StreamPtr, DialError> outside = DialError{.code = EHOSTUNREACH};

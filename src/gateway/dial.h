@@ -16,7 +16,7 @@ namespace slipgate {
 class Dialer {
  public:
   // `forwards`: what target::RemoteForward counts in.
-  Dialer(Context &context, const std::vector<Forward> &forwards) : context_(context), forwards_(forwards) {}
+  Dialer(Context &context, const ForwardList &forwards) : context_(context), forwards_(forwards) {}
 
   // The outside of a TCP flow that `client` opened; `wishes`: what of DialOptions it brings along. Cancelled
   // with its task.
@@ -30,7 +30,7 @@ class Dialer {
   StreamPtr dial_dns(uint32_t client);
 
   Context &context_;
-  const std::vector<Forward> &forwards_;
+  const ForwardList &forwards_;
 };
 
 // How the DNS reaches a name server by TLS.

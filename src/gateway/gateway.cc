@@ -1,12 +1,15 @@
 #include "gateway/gateway.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <utility>
 
 #include "base/log.h"
+#include "gateway/capture_file.h"
 #include "gateway/gateway_shard.h"
 #include "gateway/peer_names.h"
 #include "gateway/shard_threads.h"
@@ -42,6 +45,11 @@ class Gateway::Impl final : public WireGuardControl {
 
   Result<void> open() {
     const auto count = static_cast<uint32_t>(population_.size());
+    if (!options_.pcap.empty()) {
+      Result<std::unique_ptr<CaptureFile>> file = CaptureFile::open(options_.pcap, options_.gue ? "gue" : "wireguard");
+      if (!file) return file.error();
+      capture_ = std::move(*file);
+    }
     const std::vector<PlacedPeer> peers = place(options_.wireguard.peers);
     Endpoint listen = options_.wireguard.listen;  // the port that the first shard found, for the others
     Result<std::unique_ptr<ShardThreads>> started = ShardThreads::start(count, [&](Loop &loop, uint32_t number) {
@@ -56,6 +64,9 @@ class Gateway::Impl final : public WireGuardControl {
       Result<std::unique_ptr<GatewayShard>> shard =
           GatewayShard::open(loop, options, peers, budget_, mapped_ports_, std::move(tell));
       if (shard) listen.port = (*shard)->listening().port;
+      if (shard && capture_) {
+        (*shard)->capture_to([this](std::vector<uint8_t> records) { return capture_->put(std::move(records)); });
+      }
       return shard;
     });
     if (!started) return started.error();
@@ -63,8 +74,8 @@ class Gateway::Impl final : public WireGuardControl {
     if (has_wireguard()) {
       public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().public_key(); });
     }
-    for (size_t i = 0; i < options_.forwards.size(); i++) {
-      if (Result<void> listening = listen_for(i); !listening) return listening;
+    for (const Forward &forward : options_.forwards) {
+      if (Result<size_t> added = add_forward(forward); !added) return added.error();
     }
     name_peers();
     return {};
@@ -121,6 +132,45 @@ class Gateway::Impl final : public WireGuardControl {
       std::move(one.begin(), one.end(), std::back_inserter(sum));
     }
     return sum;
+  }
+
+  // --- forwards ------------------------------------------------------------------------------------------------------
+
+  // Connections are accepted by the first shard and handed to the peer's; datagrams are received where their peer
+  // lives.
+  Result<size_t> add_forward(const Forward &forward) {
+    size_t index = 0;
+    while (index < forwards_.size() && forwards_[index].forward) index++;
+    if (index == kMostForwards) return Error{ENOSPC, fmt::format("{} forwards are the most there can be", index)};
+    if (index == forwards_.size()) forwards_.emplace_back();
+    Standing &standing = forwards_[index];
+    standing = {std::make_shared<const Forward>(forward), forward.listen, 0};
+    threads_->ask_all([&](GatewayShard &shard) { shard.set_forward(index, standing.forward); });
+    if (!is_local(forward)) return index;
+    if (!is_tcp(forward)) standing.shard = shard_for(forward);
+    Result<Endpoint> local = threads_->ask(
+        standing.shard, [&](GatewayShard &shard) { return shard.forwards().listen(index, forward.listen); });
+    if (!local) {
+      remove_forward(index);
+      return local.error();
+    }
+    standing.local = *local;
+    log::info("forward {}: listening on {} {}", forward.spec, is_tcp(forward) ? "tcp" : "udp", local->to_string());
+    return index;
+  }
+
+  void remove_forward(size_t index) {
+    if (index >= forwards_.size()) return;
+    forwards_[index].forward = nullptr;
+    threads_->ask_all([&](GatewayShard &shard) { shard.set_forward(index, nullptr); });
+  }
+
+  std::vector<ForwardStatus> forwards() const {
+    std::vector<ForwardStatus> all;
+    for (size_t i = 0; i < forwards_.size(); i++) {
+      if (forwards_[i].forward) all.push_back({i, *forwards_[i].forward, forwards_[i].local});
+    }
+    return all;
   }
 
   // --- WireGuard's userspace API -------------------------------------------------------------------------------------
@@ -180,9 +230,11 @@ class Gateway::Impl final : public WireGuardControl {
   std::function<void(std::string, const DatagramPath &)> on_handshake;
 
  private:
-  // A `-u` or `-L` of datagrams, and where it listens.
-  struct DatagramForward {
-    size_t index = 0;
+  static constexpr size_t kMostForwards = 4096;
+
+  // A forward, where it listens, and which shard does if it is of direction local.
+  struct Standing {
+    ForwardPtr forward;  // null: the slot is free
     Endpoint local;
     uint32_t shard = 0;
   };
@@ -213,20 +265,6 @@ class Gateway::Impl final : public WireGuardControl {
     shard_of_.erase(found);
   }
 
-  // Connections are accepted by the first shard and handed to the peer's; datagrams are received where their peer
-  // lives.
-  Result<void> listen_for(size_t index) {
-    const Forward &forward = options_.forwards[index];
-    if (!is_local(forward)) return {};
-    const uint32_t shard = is_tcp(forward) ? 0 : shard_for(forward);
-    Result<Endpoint> local =
-        threads_->ask(shard, [&](GatewayShard &on) { return on.forwards().listen(index, forward.listen); });
-    if (!local) return local.error();
-    if (!is_tcp(forward)) datagram_forwards_.push_back({index, *local, shard});
-    log::info("forward {}: listening on {} {}", forward.spec, is_tcp(forward) ? "tcp" : "udp", local->to_string());
-    return {};
-  }
-
   uint32_t shard_for(const Forward &forward) {
     const std::optional<IpAddress> target = IpAddress::parse(forward.target);
     if (!target) return 0;
@@ -249,12 +287,14 @@ class Gateway::Impl final : public WireGuardControl {
   }
 
   void move_datagram_forwards() {
-    for (DatagramForward &each : datagram_forwards_) {
-      const uint32_t shard = shard_for(options_.forwards[each.index]);
+    for (size_t index = 0; index < forwards_.size(); index++) {
+      Standing &each = forwards_[index];
+      if (!each.forward || !is_local(*each.forward) || is_tcp(*each.forward)) continue;
+      const uint32_t shard = shard_for(*each.forward);
       if (shard == each.shard) continue;
-      threads_->ask(each.shard, [&](GatewayShard &from) { from.forwards().stop(each.index); });
+      threads_->ask(each.shard, [&](GatewayShard &from) { from.forwards().stop(index); });
       Result<Endpoint> local =
-          threads_->ask(shard, [&](GatewayShard &to) { return to.forwards().listen(each.index, each.local); });
+          threads_->ask(shard, [&](GatewayShard &to) { return to.forwards().listen(index, each.local); });
       if (!local) log::error("{}", local.error().text);
       each.shard = shard;
     }
@@ -267,9 +307,10 @@ class Gateway::Impl final : public WireGuardControl {
   wireguard::PublicKey public_key_{};
   std::map<wireguard::PublicKey, uint32_t> shard_of_;
   std::vector<size_t> population_;  // peers of each shard
-  std::vector<DatagramForward> datagram_forwards_;
+  std::vector<Standing> forwards_;  // by number
   bool names_stale_ = false;
   std::shared_ptr<void> alive_ = std::make_shared<int>();
+  std::unique_ptr<CaptureFile> capture_;  // null: off
   std::unique_ptr<ShardThreads> threads_;
 };
 
@@ -297,6 +338,18 @@ void Gateway::drain(Duration most, std::function<void()> drained) {
 
 GatewayStatus Gateway::status() const {
   return impl_->status();
+}
+
+Result<size_t> Gateway::add_forward(const Forward &forward) {
+  return impl_->add_forward(forward);
+}
+
+void Gateway::remove_forward(size_t number) {
+  impl_->remove_forward(number);
+}
+
+std::vector<ForwardStatus> Gateway::forwards() const {
+  return impl_->forwards();
 }
 
 WireGuardControl &Gateway::wireguard() {

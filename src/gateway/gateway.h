@@ -34,6 +34,11 @@ class Gateway {
 
   GatewayStatus status() const;
   std::vector<FlowStatus> flows() const;
+  // Forwards that come and go while we run, known by their numbers. What stands of one that goes stays, but for
+  // datagrams that came by its listener. Lasts until the end, and is not written anywhere.
+  Result<size_t> add_forward(const Forward &forward);
+  void remove_forward(size_t number);
+  std::vector<ForwardStatus> forwards() const;
   // For WireGuard's userspace API. What it changes lasts until the next reload. A gateway without a WireGuard link has
   // no peers there, and refuses changes of the settings.
   WireGuardControl &wireguard();

@@ -30,7 +30,6 @@ RouteOptions route_options(const GatewayOptions &options) {
     if (options.dns.empty() && first != route.own.end()) route.dns.push_back({*first, 53});
   }
   route.pingable = options.pingable.empty() ? route.own : options.pingable;
-  route.forwards = options.forwards;
   return route;
 }
 
@@ -81,9 +80,9 @@ GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget
       dns_(loop, shard_.counters(), resolving(options), dial_name_server(loop)),
       resolver_(loop, dns_),
       context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_, mapped_ports},
-      dialer_(context_, options_.forwards),
+      dialer_(context_, forward_list_),
       tcp_(context_, dialer_),
-      udp_(context_, options_.forwards),
+      udp_(context_, forward_list_),
       echo_(context_),
       names_changed_(loop) {}
 
@@ -111,7 +110,7 @@ Result<void> GatewayShard::start(const std::vector<PlacedPeer> &peers, OnHandsha
   if (!opened) return opened;
 
   forwards_ = std::make_unique<ForwardService>(
-      context_, tcp_, [this](const IpAddress &address) { return place_of(address); }, options_.forwards,
+      context_, tcp_, [this](const IpAddress &address) { return place_of(address); }, forward_list_,
       own_addresses(options_),
       [this](uint32_t shard, AcceptedConnection connection) { hand_over(shard, std::move(connection)); });
   spawn(loop_, resolve_names(alive_));
@@ -195,6 +194,13 @@ void GatewayShard::set_policy(const PolicyOptions &policy) {
   policy_ = Policy(policy);
   host_moved();
   names_changed_.notify();
+}
+
+void GatewayShard::set_forward(size_t index, const ForwardPtr &forward) {
+  if (!forward) forwards_->stop(index);
+  if (index >= forward_list_.size()) forward_list_.resize(index + 1);
+  forward_list_[index] = forward;
+  router_.set_forward(index, forward);
 }
 
 std::optional<uint32_t> GatewayShard::shard_of(const IpAddress &address) const {

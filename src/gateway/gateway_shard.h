@@ -56,6 +56,9 @@ class GatewayShard final : public StackEvents, Neighbours {
   // All shards of the gateway, by number. Before the first turn.
   void meet(std::vector<GatewayShard *> shards) { shards_ = std::move(shards); }
 
+  // From now on every inside packet goes to this sink, too.
+  void capture_to(Capture::Sink sink) { shard_.capture_to(std::move(sink)); }
+
   // Peers of any shard: first those that go, then those that are added or changed, in this order.
   void change_peers(const std::vector<wireguard::PublicKey> &gone, const std::vector<PlacedPeer> &changed);
   // As WireGuard's userspace API says it: a peer whose endpoint is a name keeps that if `config` has none.
@@ -64,6 +67,9 @@ class GatewayShard final : public StackEvents, Neighbours {
   // The names of all peers of the gateway, for DNS.
   void set_names(const std::vector<dns::NamedHost> &names) { dns_.set_names(names); }
   void set_policy(const PolicyOptions &policy);
+
+  // Forward number `index`, or none any more (null): connections that stand stay.
+  void set_forward(size_t index, const ForwardPtr &forward);
 
   // Where the peer of an address lives.
   std::optional<uint32_t> shard_of(const IpAddress &address) const;
@@ -146,6 +152,7 @@ class GatewayShard final : public StackEvents, Neighbours {
   const HostDatagramPort::Options source_;
   std::vector<GatewayShard *> shards_;
   Mailbox<Parcel> mailbox_;
+  ForwardList forward_list_;
   Policy policy_;
   Router router_;
   FlowTable flows_;

@@ -43,6 +43,7 @@ struct GatewayOptions {
   std::string interface;                 // WireGuard's userspace API is served under this name; empty: it is not
   std::string config_file;               // reread on reload; empty: none
   std::string control_path;              // empty: $XDG_RUNTIME_DIR/slipgate/NAME.sock when that folder exists
+  std::string pcap;                      // every inside packet is written to this file; empty: none is
   std::optional<ListenAddress> metrics;  // HTTP: metrics, health, the status page
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;

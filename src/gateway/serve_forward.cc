@@ -30,7 +30,7 @@ bool is_tcp(const Forward &forward) {
 // One `-u` listener: each of its peers is a flow towards the target inside.
 class ForwardService::UdpForward final : DatagramPortOwner {
  public:
-  UdpForward(ForwardService &service, size_t index) : service_(service), index_(index) {}
+  UdpForward(ForwardService &service, ForwardPtr forward) : service_(service), forward_(std::move(forward)) {}
   ~UdpForward() {
     // Each takes itself out of the map.
     while (!flows_.empty()) delete flows_.begin()->second;
@@ -96,7 +96,7 @@ class ForwardService::UdpForward final : DatagramPortOwner {
     }
   };
 
-  const Forward &forward() const { return service_.forwards_[index_]; }
+  const Forward &forward() const { return *forward_; }
 
   void on_datagram(Bytes payload, const Endpoint &from, const DatagramHeader &header) override {
     Context &context = service_.context_;
@@ -131,7 +131,7 @@ class ForwardService::UdpForward final : DatagramPortOwner {
     FlowKey key;
     key.protocol = Protocol::udp;
     key.inside = {*target, forward().target_port ? forward().target_port : socket_->local().port};
-    key.outside = service_.source_of(index_, peer.client(), target->is_v4());
+    key.outside = service_.source_of(forward(), peer.client(), target->is_v4());
     std::optional<wireguard::PeerPlace> place = service_.place_of_(*target);
     if (!place || !place->id) {
       context.counters().drop(DropReason::wireguard_no_peer);
@@ -154,13 +154,13 @@ class ForwardService::UdpForward final : DatagramPortOwner {
   void on_datagram_error(const DatagramError &) override { service_.context_.counters().drop(DropReason::send_failed); }
 
   ForwardService &service_;
-  const size_t index_;
+  const ForwardPtr forward_;
   std::unique_ptr<HostDatagramSocket> socket_;
   std::unordered_map<Peer, PeerFlow *, PeerHash> flows_;  // bounded by the flow table
 };
 
-ForwardService::ForwardService(Context &context, TcpService &tcp, PlaceOf place_of,
-                               const std::vector<Forward> &forwards, std::vector<IpAddress> own, HandOver hand_over)
+ForwardService::ForwardService(Context &context, TcpService &tcp, PlaceOf place_of, const ForwardList &forwards,
+                               std::vector<IpAddress> own, HandOver hand_over)
     : context_(context),
       tcp_(tcp),
       place_of_(std::move(place_of)),
@@ -171,20 +171,21 @@ ForwardService::ForwardService(Context &context, TcpService &tcp, PlaceOf place_
 ForwardService::~ForwardService() = default;
 
 Result<Endpoint> ForwardService::listen(size_t index, const Endpoint &at) {
-  const Forward &forward = forwards_[index];
+  const ForwardPtr held = forwards_[index];
+  const Forward &forward = *held;
   auto failed = [&](const Error &error) { return Error{error.code, "forward " + forward.spec + ": " + error.text}; };
   if (is_tcp(forward)) {
     Result<std::unique_ptr<TcpListener>> listener =
-        TcpListener::listen(context_.loop, at, [this, index](Fd descriptor, Endpoint peer) {
+        TcpListener::listen(context_.loop, at, [this, held](Fd descriptor, Endpoint peer) {
           const Endpoint local = local_endpoint(descriptor.get());
-          serve({.forward = index, .descriptor = std::move(descriptor), .local = local, .peer = peer});
+          serve({.forward = held, .descriptor = std::move(descriptor), .local = local, .peer = peer});
         });
     if (!listener) return failed(listener.error());
     const Endpoint local = (*listener)->local();
     tcp_listeners_[index] = std::move(*listener);
     return local;
   }
-  auto listener = std::make_unique<UdpForward>(*this, index);
+  auto listener = std::make_unique<UdpForward>(*this, held);
   if (Result<void> done = listener->listen(at); !done) return failed(done.error());
   const Endpoint local = listener->local();
   udp_forwards_[index] = std::move(listener);
@@ -205,8 +206,7 @@ void ForwardService::serve(AcceptedConnection connection) {
 }
 
 // What the inside is told as source: the forward's own word, else the real client, else one of our inside addresses.
-Endpoint ForwardService::source_of(size_t index, const Endpoint &peer, bool v4) const {
-  const Forward &forward = forwards_[index];
+Endpoint ForwardService::source_of(const Forward &forward, const Endpoint &peer, bool v4) const {
   if (forward.source) return {forward.source->address, forward.source->port ? forward.source->port : peer.port};
   const IpAddress &address = peer.address;
   bool meaningless = address.is_loopback() || address.is_link_local() || address.is_unspecified();
@@ -258,8 +258,8 @@ Task<std::optional<ProxiedClient>> ForwardService::read_proxy_line(Stream *strea
 
 // The life of one TCP connection opened from the host.
 Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
-  const size_t index = accepted.forward;
-  const Forward &forward = forwards_[index];
+  const ForwardPtr held = accepted.forward;
+  const Forward &forward = *held;
   Result<std::vector<IpAddress>> target = co_await context_.resolver.resolve(forward.target);
   if (!target) {
     context_.counters().drop(DropReason::host_unreachable);
@@ -297,7 +297,7 @@ Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
   FlowKey key;
   key.protocol = Protocol::tcp;
   key.inside = {target->front(), port ? port : accepted.local.port};
-  key.outside = source_of(index, peer, key.inside.address.is_v4());
+  key.outside = source_of(forward, peer, key.inside.address.is_v4());
   std::variant<Flow *, DropReason> admitted = context_.draining
                                                   ? DropReason::too_many_flows
                                                   : context_.flows.open(key, place->id, FlowState::connecting, *this);

@@ -21,7 +21,7 @@ namespace slipgate {
 
 // What a listener of a forward accepted.
 struct AcceptedConnection {
-  size_t forward = 0;
+  ForwardPtr forward;
   Fd descriptor;
   Endpoint local, peer;
   bool handed_over = false;  // once is enough
@@ -37,7 +37,7 @@ class ForwardService final : public FlowOwner {
   using PlaceOf = std::function<std::optional<wireguard::PeerPlace>(const IpAddress &address)>;
 
   // `own`: addresses that stand in as source when the real one means nothing inside.
-  ForwardService(Context &context, TcpService &tcp, PlaceOf place_of, const std::vector<Forward> &forwards,
+  ForwardService(Context &context, TcpService &tcp, PlaceOf place_of, const ForwardList &forwards,
                  std::vector<IpAddress> own, HandOver hand_over);
   ~ForwardService();
 
@@ -57,12 +57,12 @@ class ForwardService final : public FlowOwner {
 
   Task<> serve_connection(AcceptedConnection accepted);
   Task<std::optional<ProxiedClient>> read_proxy_line(Stream *stream);
-  Endpoint source_of(size_t index, const Endpoint &peer, bool v4) const;
+  Endpoint source_of(const Forward &forward, const Endpoint &peer, bool v4) const;
 
   Context &context_;
   TcpService &tcp_;
   const PlaceOf place_of_;
-  const std::vector<Forward> &forwards_;
+  const ForwardList &forwards_;
   const std::vector<IpAddress> own_;
   const HandOver hand_over_;
   std::map<size_t, std::unique_ptr<TcpListener>> tcp_listeners_;

@@ -90,14 +90,14 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
   // Datagrams that wait until the target's name is resolved.
   static constexpr size_t kMostWaiting = 16;
 
-  RemoteForwardFlow(Context &context, const FlowKey &key, const Forward &forward)
-      : context_(context), key_(key), forward_(forward), port_(context.loop, *this, context.source) {}
+  RemoteForwardFlow(Context &context, const FlowKey &key, ForwardPtr forward)
+      : context_(context), key_(key), forward_(std::move(forward)), port_(context.loop, *this, context.source) {}
 
   void admitted(Flow &flow) {
     flow_ = FlowHandle(context_.flows, flow);
     spawn(context_.loop, find_target(alive_));
   }
-  std::string host() const override { return target_ ? target_->to_string() : forward_.target; }
+  std::string host() const override { return target_ ? target_->to_string() : forward_->target; }
 
   void from_inside(const FlowKey &, Bytes payload, const DatagramInfo &info, Bytes) override {
     flow_->touch(context_.loop.now());
@@ -114,14 +114,14 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
  private:
   // `alive` tells whether this flow is still there when the answer comes.
   Task<> find_target(std::weak_ptr<void> alive) {
-    Result<std::vector<IpAddress>> addresses = co_await context_.resolver.resolve(forward_.target);
+    Result<std::vector<IpAddress>> addresses = co_await context_.resolver.resolve(forward_->target);
     if (alive.expired()) co_return;
     if (!addresses) {
       context_.counters().drop(DropReason::host_unreachable);
       delete this;
       co_return;
     }
-    target_ = Endpoint{addresses->front(), forward_.target_port ? forward_.target_port : key_.outside.port};
+    target_ = Endpoint{addresses->front(), forward_->target_port ? forward_->target_port : key_.outside.port};
     for (const std::vector<uint8_t> &payload : std::exchange(waiting_, {})) port_.send(payload, *target_, {});
   }
 
@@ -130,7 +130,7 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
     flow_->touch(context_.loop.now());
     flow_->bytes_down += payload.size();
     context_.stack().send_datagram(key_, payload, info_of(header));
-    if (forward_.transport == Forward::Transport::udp_rpc) delete this;
+    if (forward_->transport == Forward::Transport::udp_rpc) delete this;
   }
 
   // The target's errors are the listener's, in the client's family.
@@ -157,7 +157,7 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
 
   Context &context_;
   const FlowKey key_;
-  const Forward &forward_;
+  const ForwardPtr forward_;
   FlowHandle flow_;
   HostDatagramPort port_;
   std::optional<Endpoint> target_;

@@ -20,7 +20,7 @@ class DatagramFlow : public CarriedFlow {
 
 class UdpService {
  public:
-  UdpService(Context &context, const std::vector<Forward> &forwards) : context_(context), forwards_(forwards) {}
+  UdpService(Context &context, const ForwardList &forwards) : context_(context), forwards_(forwards) {}
 
   void serve(const FlowKey &key, uint32_t client, Bytes payload, const DatagramInfo &info, Bytes original);
 
@@ -33,7 +33,7 @@ class UdpService {
                      Arguments &&...arguments);
 
   Context &context_;
-  const std::vector<Forward> &forwards_;
+  const ForwardList &forwards_;
 };
 
 // The packet that a client sent from key.inside to key.outside, as far as an ICMP error quotes it: IP and UDP header,

@@ -7,6 +7,7 @@
 
 #include "base/counters.h"
 #include "base/time.h"
+#include "flow/options.h"
 #include "link/gue_link.h"
 #include "wire/flow_key.h"
 #include "wireguard/device.h"
@@ -20,6 +21,12 @@ struct FlowStatus {
   std::string state;
   uint64_t bytes_up = 0, bytes_down = 0;
   Time opened, last_active;
+};
+
+struct ForwardStatus {
+  size_t number = 0;
+  Forward forward;
+  Endpoint local;  // where it listens, with the port that it really has
 };
 
 struct GatewayStatus {
