@@ -1,5 +1,8 @@
 #include "wire/gue.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <string>
 #include <vector>
 
@@ -80,7 +83,7 @@ TEST_CASE("GUE variants, and what is refused of them: gue-length, gue-unknown-fl
       {joined({0xc0, 4, 0, 0}, kV4), "gue_unknown_variant"},
   };
   for (const Row &row : rows) {
-    INFO(Catch::rangeToString(row.datagram));
+    INFO(fmt::format("{:02x}", fmt::join(row.datagram, " ")));
     CHECK(outcome(parse_gue(row.datagram)) == row.outcome);
   }
 }
