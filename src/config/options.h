@@ -42,7 +42,7 @@ bool asks_for_gue(const WireGuardFlags &flags);
 struct GatewayCommand {
   GatewayOptions options;
   bool help = false;
-  Problems problems;        // any: nothing may be started
+  Problems problems;  // any: nothing may be started
   Problems notes;
 };
 
