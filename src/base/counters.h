@@ -19,6 +19,7 @@ struct Counters {
   uint64_t handshakes = 0;
   uint64_t messages = 0;                               // packets and handshakes passed to other shards
   uint64_t tcp_segments = 0, tcp_segments_merged = 0;  // from inside; merged: handled with the one before
+  uint64_t tcp_bytes_resent = 0;                       // towards inside, by recovery or time-out
   uint64_t tcp_flows_opened = 0, udp_flows_opened = 0, echo_flows_opened = 0;
   uint64_t dns_queries = 0;
 

@@ -61,6 +61,7 @@ Packet BufferPool::share(const Packet &whole, size_t offset, size_t size, size_t
   part.tailroom_ = static_cast<uint32_t>(tailroom);
   part.client = whole.client;
   part.link = whole.link;
+  part.authentic = whole.authentic;
   return part;
 }
 

@@ -75,6 +75,8 @@ class Packet {
   uint32_t client = 0;
   // Which of the shard's links it came by, or is to leave by.
   uint16_t link = 0;
+  // Its link proved that it is as the client sent it (WireGuard's tag): transport checksums need no look.
+  bool authentic = false;
 
  private:
   friend class BufferPool;
@@ -86,6 +88,7 @@ class Packet {
     std::swap(tailroom_, other.tailroom_);
     std::swap(client, other.client);
     std::swap(link, other.link);
+    std::swap(authentic, other.authentic);
   }
 
   Buffer *buffer_ = nullptr;

@@ -45,6 +45,8 @@ const CounterRow kCounters[] = {
     {"slipgate_tcp_segments_total", "TCP segments from inside.", "", "", &Counters::tcp_segments},
     {"slipgate_tcp_segments_merged_total", "TCP segments from inside that were handled with the one before.", "", "",
      &Counters::tcp_segments_merged},
+    {"slipgate_tcp_retransmitted_bytes_total", "Bytes that TCP towards inside sent again.", "", "",
+     &Counters::tcp_bytes_resent},
     {"slipgate_flows_opened_total", "Flows opened, by protocol.", "protocol", "tcp", &Counters::tcp_flows_opened},
     {"slipgate_flows_opened_total", "", "protocol", "udp", &Counters::udp_flows_opened},
     {"slipgate_flows_opened_total", "", "protocol", "echo", &Counters::echo_flows_opened},

@@ -76,6 +76,7 @@ Json status_report(const GatewayStatus &status, const std::string &config_file, 
             {"send_calls", counters.send_calls}}},
           {"handshakes", counters.handshakes},
           {"messages", counters.messages},
+          {"tcp_bytes_resent", counters.tcp_bytes_resent},
           {"dns_queries", counters.dns_queries},
           {"drops", drops},
           {"drop_descriptions", descriptions}};

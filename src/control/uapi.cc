@@ -101,6 +101,7 @@ void UapiSession::take_line(std::string_view line, std::string &answer) {
         return;
       }
       if (!error_) error_ = finish_peer();
+      control_.settle();
       return finish_request(answer, -error_);  // wg(8) takes a set's errno negated, as wireguard-go answers it
   }
 }

@@ -216,15 +216,19 @@ class Gateway::Impl final : public WireGuardControl {
   void set_peer(const wireguard::PeerConfig &config) override {
     if (!has_wireguard() || config.public_key == public_key_) return;
     const uint32_t home = place(config.public_key);
-    threads_->ask_all([&](GatewayShard &shard) { shard.set_peer(config, home); });
+    threads_->tell_all([config, home](GatewayShard &shard) { shard.set_peer(config, home); });
     peers_changed();
   }
 
   void remove_peer(const wireguard::PublicKey &key) override {
     if (!has_wireguard()) return;
     forget(key);
-    threads_->ask_all([&](GatewayShard &shard) { shard.remove_peer(key); });
+    threads_->tell_all([key](GatewayShard &shard) { shard.remove_peer(key); });
     peers_changed();
+  }
+
+  void settle() override {
+    threads_->ask_all([](GatewayShard &) {});
   }
 
   std::function<void(std::string, const DatagramPath &)> on_handshake;

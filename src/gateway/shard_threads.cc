@@ -5,7 +5,7 @@
 
 namespace slipgate {
 
-ShardThreads::ShardThreads(uint32_t count) : stopped_(count) {}
+ShardThreads::ShardThreads(uint32_t count) : stopped_(count + 1) {}
 
 Result<std::unique_ptr<ShardThreads>> ShardThreads::start(uint32_t count, Open open) {
   std::unique_ptr<ShardThreads> threads(new ShardThreads(count));
@@ -41,6 +41,7 @@ ShardThreads::~ShardThreads() {
       worker->serve.set_value(false);
     }
   }
+  stopped_.count_down();
   for (auto &worker : workers_) {
     if (worker->thread.joinable()) worker->thread.join();
   }

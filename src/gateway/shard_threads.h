@@ -32,7 +32,7 @@ class ShardThreads {
 
   uint32_t count() const { return static_cast<uint32_t>(workers_.size()); }
 
-  // What `work` returns on the thread of one shard.
+  // What `work` returns on the thread of one shard, after all that it was told before.
   template <typename Work>
   auto ask(uint32_t number, Work work) {
     return post(number, std::move(work)).get();
@@ -50,6 +50,11 @@ class ShardThreads {
       for (std::future<Answer> &each : waiting) answers.push_back(each.get());
       return answers;
     }
+  }
+  // Has every shard do `work`, without waiting; before anything that is asked later.
+  template <typename Work>
+  void tell_all(const Work &work) {
+    for (auto &worker : workers_) worker->loop->post([work, shard = worker->shard] { work(*shard); });
   }
 
  private:
@@ -77,7 +82,7 @@ class ShardThreads {
 
   std::vector<std::unique_ptr<Worker>> workers_;
   bool serving_ = false;
-  std::latch stopped_;  // none sends to another's mailbox any more
+  std::latch stopped_;  // nobody sends to another's mailbox, or wakes a loop, any more: the shards' threads and ours
 };
 
 }  // namespace slipgate

@@ -63,28 +63,25 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
     if (!readable_ || !descriptor_) return {};
     uint8_t *room = loop_.scratch().stream(this);
     most = std::min(most, Scratch::kStreamBytes);
-    ssize_t size;
-    do {
-      size = ::recv(descriptor_.get(), room, most, MSG_DONTWAIT);
-    } while (size < 0 && errno == EINTR);
-    if (size > 0) {
-      bytes_ = room;
-      kept_ = static_cast<uint32_t>(size);
-      // A short read has emptied the socket: spare the call that would say EAGAIN. Not after a hangup, of which there
-      // is no second event; nor where urgent bytes come, at whose mark a read ends although there is more.
-      if (kept_ < most && !hangup_ && !urgent_) readable_ = false;
-      return kept(most);
+    const iovec piece{room, most};
+    const Peeked received = receive({&piece, 1}, most);
+    if (received.size == 0) {
+      loop_.scratch().forget(this);
+      return received;
     }
-    loop_.scratch().forget(this);
-    if (size == 0) {
-      read_end_ = true;
-      return {.end = true};
-    }
-    if (errno == EAGAIN) {
-      readable_ = false;
-      return {};
-    }
-    return {.error = error_ = errno};
+    bytes_ = room;
+    kept_ = static_cast<uint32_t>(received.size);
+    return kept(most);
+  }
+
+  std::optional<Peeked> read(std::span<const iovec> room) override {
+    if (kept_ > 0) return std::nullopt;
+    if (error_) return Peeked{.error = error_};
+    if (read_end_) return Peeked{.end = true};
+    if (!readable_ || !descriptor_) return Peeked{};
+    size_t most = 0;
+    for (const iovec &piece : room) most += piece.iov_len;
+    return receive(room, most);
   }
 
   void consume(size_t size) override {
@@ -164,6 +161,31 @@ class HostStream final : public Stream, public Pollable, ScratchKeeper {
   }
 
  private:
+  Peeked receive(std::span<const iovec> room, size_t most) {
+    msghdr head{};
+    head.msg_iov = const_cast<iovec *>(room.data());
+    head.msg_iovlen = room.size();
+    ssize_t size;
+    do {
+      size = ::recvmsg(descriptor_.get(), &head, MSG_DONTWAIT);
+    } while (size < 0 && errno == EINTR);
+    if (size > 0) {
+      // A short read has emptied the socket: spare the call that would say EAGAIN. Not after a hangup, of which there
+      // is no second event; nor where urgent bytes come, at whose mark a read ends although there is more.
+      if (static_cast<size_t>(size) < most && !hangup_ && !urgent_) readable_ = false;
+      return {.size = static_cast<size_t>(size)};
+    }
+    if (size == 0) {
+      read_end_ = true;
+      return {.end = true};
+    }
+    if (errno == EAGAIN) {
+      readable_ = false;
+      return {};
+    }
+    return {.error = error_ = errno};
+  }
+
   Peeked kept(size_t most) {
     piece_ = {bytes_, std::min<size_t>(kept_, std::max<size_t>(most, 1))};
     return {.pieces = {&piece_, 1}, .size = piece_.iov_len};

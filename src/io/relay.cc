@@ -85,7 +85,14 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
         }
         return false;
       }
-      Peeked peeked = from.peek(std::min(room, kChunk));
+      const size_t most = std::min(room, kChunk);
+      const std::span<const iovec> place = to.room(most);
+      std::optional<Peeked> read;
+      if (!place.empty()) {
+        read = from.read(place);
+        to.wrote(read ? read->size : 0);
+      }
+      const Peeked peeked = read ? *read : from.peek(most);
       if (peeked.size == 0) {
         if (peeked.end) {
           to.shutdown_write();
@@ -97,16 +104,20 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
         }
         return false;
       }
-      Result<size_t> written = to.write_some(peeked.pieces);
-      if (!written) {
-        other.error = written.error().code;
-        direction.broken = true;
-        return false;
+      size_t size = peeked.size;
+      if (!read) {
+        Result<size_t> written = to.write_some(peeked.pieces);
+        if (!written) {
+          other.error = written.error().code;
+          direction.broken = true;
+          return false;
+        }
+        if (*written == 0) return false;
+        size = *written;
+        from.consume(size);
       }
-      if (*written == 0) return false;
-      from.consume(*written);
-      moved += *written;
-      direction.bytes += *written;
+      moved += size;
+      direction.bytes += size;
       traffic_.last_active = loop_.now();
     }
     return true;

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/result.h"
@@ -44,12 +45,25 @@ class Stream {
   virtual Peeked peek(size_t most) = 0;
   // `size` bytes of the last peek() were taken: the sender may be told that there is room (TCP's window opens).
   virtual void consume(size_t size) = 0;
+  // For streams that bring bytes where they are told to, for a copy less: as peek() and consume() at once, but into
+  // `room`; `pieces` stays empty. None: they do not, or have something peeked.
+  virtual std::optional<Peeked> read(std::span<const iovec> room) {
+    (void)room;
+    return std::nullopt;
+  }
 
   // How many bytes write_some() would take now; 0: wait for on_writable().
   virtual size_t writable() = 0;
   // Takes some or all of the bytes (copies them), 0 when there is no room. EPIPE, ECONNRESET, …: nothing can be sent
   // any more.
   virtual Result<size_t> write_some(std::span<const iovec> pieces) = 0;
+  // Room of the stream's own for the next bytes, at most about `most` (and writable()) of them, so that they need not
+  // be copied; wrote() says how many of them are there, 0 too. Empty: write_some() is the way.
+  virtual std::span<const iovec> room(size_t most) {
+    (void)most;
+    return {};
+  }
+  virtual void wrote(size_t size) { (void)size; }
   // No more bytes will be written: FIN behind what was taken so far. Once.
   virtual void shutdown_write() = 0;
   // Ends both ways at once: RST where there is one. Nothing but destruction may follow.

@@ -1,6 +1,7 @@
 // What may be asked and changed about a WireGuard interface while it runs: what WireGuard's userspace API needs.
 //
-// Lives on one shard. Changes take effect before the call returns; peers that are not named notice nothing.
+// What is asked sees what was changed before; changes of peers are in force everywhere when settle() returns. Peers
+// that are not named notice nothing.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@ class WireGuardControl {
   // As wireguard::Device::set_peer(): adds or changes; without an endpoint the one known stays.
   virtual void set_peer(const wireguard::PeerConfig &config) = 0;
   virtual void remove_peer(const wireguard::PublicKey &key) = 0;
+  virtual void settle() {}
 
  protected:
   ~WireGuardControl() = default;

@@ -282,6 +282,7 @@ void Connection::resend(uint32_t from, uint32_t to) {
   uint32_t end = fin ? data_end : to;
   if (sequence_before(from, data_begin) || sequence_before(end, from)) return;
   // Packets of before may be larger than the path that fit_path() was told of.
+  world_.counters.tcp_bytes_resent += end - from;
   while (end - from > pcb_->mss) {
     send_alone(from, 0, from - data_begin, pcb_->mss);
     from += pcb_->mss;
@@ -690,6 +691,19 @@ Result<size_t> Connection::write_some(std::span<const iovec> pieces) {
   return count;
 }
 
+// Only where much is on its way already: a request's or an answer's few bytes deserve a small block.
+std::span<const iovec> Connection::room(size_t most) {
+  constexpr size_t kStream = 16 * 1024;
+  if (sending_.size() < kStream) return {};
+  most = std::min(most, writable());
+  return most > 0 ? sending_.room(most) : std::span<const iovec>();
+}
+
+void Connection::wrote(size_t size) {
+  sending_.fill(size);
+  if (size > 0) world_.touch(*this);
+}
+
 void Connection::shutdown_write() {
   fin_wanted_ = true;
   if (pcb_) world_.touch(*this);
@@ -761,6 +775,14 @@ void TcpStream::consume(size_t size) {
 
 size_t TcpStream::writable() {
   return connection_ ? connection_->writable() : 0;
+}
+
+std::span<const iovec> TcpStream::room(size_t most) {
+  return connection_ ? connection_->room(most) : std::span<const iovec>();
+}
+
+void TcpStream::wrote(size_t size) {
+  if (connection_) connection_->wrote(size);
 }
 
 Result<size_t> TcpStream::write_some(std::span<const iovec> pieces) {

@@ -82,6 +82,8 @@ class Connection final : public TcpEntry, public TimerTarget {
   void consume(size_t size);
   size_t writable();
   Result<size_t> write_some(std::span<const iovec> pieces);
+  std::span<const iovec> room(size_t most);
+  void wrote(size_t size);
   void shutdown_write();
   void watch(StreamWatcher *watcher);
   void stream_gone();
@@ -188,6 +190,8 @@ class TcpStream final : public Stream {
   void consume(size_t size) override;
   size_t writable() override;
   Result<size_t> write_some(std::span<const iovec> pieces) override;
+  std::span<const iovec> room(size_t most) override;
+  void wrote(size_t size) override;
   void shutdown_write() override;
   void abort() override;
   void watch(StreamWatcher *watcher) override;

@@ -40,6 +40,50 @@ void ChunkPool::release(Chunk *chunk) {
   free_count_++;
 }
 
+void SendBuffer::link(Chunk *chunk) {
+  (last_ ? last_->next : first_) = chunk;
+  last_ = chunk;
+  if (!next_) {
+    next_ = chunk;
+    next_offset_ = 0;
+  }
+}
+
+std::span<const iovec> SendBuffer::room(size_t most) {
+  size_t count = 0;
+  auto offer = [&](uint8_t *at, size_t size) {
+    places_[count++] = {at, std::min(size, most)};
+    most -= std::min(size, most);
+  };
+  if (last_ && last_->end < last_->capacity) offer(last_->bytes() + last_->end, last_->capacity - last_->end);
+  for (Chunk **spare = &spare_; most > 0 && count < kPlaces; spare = &(*spare)->next) {
+    *spare = pool_.allocate(ChunkPool::kLarge);
+    offer((*spare)->bytes(), (*spare)->capacity);
+  }
+  return {places_.data(), count};
+}
+
+void SendBuffer::fill(size_t count) {
+  size_ += count;
+  if (last_) {
+    const size_t part = std::min<size_t>(count, last_->capacity - last_->end);
+    last_->end += static_cast<uint32_t>(part);
+    count -= part;
+  }
+  while (spare_) {
+    Chunk *chunk = spare_;
+    spare_ = chunk->next;
+    chunk->next = nullptr;
+    if (count == 0) {
+      pool_.release(chunk);
+      continue;
+    }
+    chunk->end = static_cast<uint32_t>(std::min<size_t>(count, chunk->capacity));
+    count -= chunk->end;
+    link(chunk);
+  }
+}
+
 void SendBuffer::append(std::span<const iovec> pieces, size_t count) {
   for (const iovec &piece : pieces) {
     const uint8_t *from = static_cast<const uint8_t *>(piece.iov_base);
@@ -47,14 +91,7 @@ void SendBuffer::append(std::span<const iovec> pieces, size_t count) {
     count -= left;
     while (left > 0) {
       if (!last_ || last_->end == last_->capacity) {
-        Chunk *chunk =
-            pool_.allocate(size_ + left + count <= ChunkPool::kSmall ? ChunkPool::kSmall : ChunkPool::kLarge);
-        (last_ ? last_->next : first_) = chunk;
-        last_ = chunk;
-        if (!next_) {
-          next_ = chunk;
-          next_offset_ = 0;
-        }
+        link(pool_.allocate(size_ + left + count <= ChunkPool::kSmall ? ChunkPool::kSmall : ChunkPool::kLarge));
       }
       size_t part = std::min<size_t>(left, last_->capacity - last_->end);
       std::memcpy(last_->bytes() + last_->end, from, part);

@@ -6,6 +6,7 @@
 
 #include <sys/uio.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -53,6 +54,9 @@ class SendBuffer {
   size_t size() const { return size_; }              // not acknowledged
   size_t waiting() const { return size_ - given_; }  // not yet given to lwIP
 
+  // Places for the next bytes, at most `most` of them; fill() says how many are there, and gives back the rest.
+  std::span<const iovec> room(size_t most);
+  void fill(size_t count);
   // Copies the first `count` bytes of `pieces`.
   void append(std::span<const iovec> pieces, size_t count);
   // The next bytes for lwIP, up to `most` and in one piece; give() says how many of them it took.
@@ -66,6 +70,9 @@ class SendBuffer {
 
  private:
   using Chunk = ChunkPool::Chunk;
+  static constexpr size_t kPlaces = 3;  // the end of a block, and two more
+
+  void link(Chunk *chunk);
 
   ChunkPool &pool_;
   Chunk *first_ = nullptr;
@@ -74,6 +81,8 @@ class SendBuffer {
   uint32_t next_offset_ = 0;  // in next_
   size_t size_ = 0;
   size_t given_ = 0;
+  Chunk *spare_ = nullptr;  // offered by room(), with no byte yet
+  std::array<iovec, kPlaces> places_;
 };
 
 }  // namespace slipgate

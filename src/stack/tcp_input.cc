@@ -3,7 +3,8 @@
 // Segments of one connection that follow each other in a batch go to lwIP as one (generic receive offload): the gain is
 // less in lwIP than in the acknowledgments that need not be built, sealed and sent. They are merged only when nobody
 // could tell the difference: same connection, next in sequence, no flags but ACK and PSH, no options of IP or TCP, same
-// TTL and traffic class; a PSH or a shorter segment ends the run. Each segment's checksum is verified before.
+// TTL and traffic class; a PSH or a shorter segment ends the run. Each segment's checksum is verified before, unless
+// the link proved the whole packet authentic.
 #include <access.h>
 
 #include "stack/world.h"
@@ -29,13 +30,15 @@ bool nobody(const IpAddress &address) {
 void Stack::World::input_tcp(LinkPacket &&packet) {
   const ParsedPacket &parsed = packet.parsed;
   Bytes segment = packet.packet.bytes().subspan(parsed.transport_offset, parsed.length - parsed.transport_offset);
-  uint16_t sum =
-      add_sums(ones_complement_sum(segment),
-               pseudo_header_sum(parsed.key.inside.address, parsed.key.outside.address,
-                                 static_cast<uint8_t>(Protocol::tcp), static_cast<uint32_t>(segment.size())));
-  if (checksum_of(sum) != 0) {  // lesson: tcp-checksum-verified
-    counters.drop(DropReason::bad_checksum);
-    return;
+  if (!packet.packet.authentic) {  // lesson: stack-authentic-not-summed
+    uint16_t sum =
+        add_sums(ones_complement_sum(segment),
+                 pseudo_header_sum(parsed.key.inside.address, parsed.key.outside.address,
+                                   static_cast<uint8_t>(Protocol::tcp), static_cast<uint32_t>(segment.size())));
+    if (checksum_of(sum) != 0) {  // lesson: tcp-checksum-verified
+      counters.drop(DropReason::bad_checksum);
+      return;
+    }
   }
   counters.tcp_segments++;
   if (run_.connection && run_.connection->key == parsed.key && join_run(packet)) {

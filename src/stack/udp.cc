@@ -20,7 +20,12 @@ void Stack::World::input_udp(LinkPacket &&packet) {
     return;
   }
   transport = transport.first(header.length);
-  if (header.checksum != 0) {
+  if (header.checksum == 0) {
+    if (!parsed.key.is_v4()) {  // RFC 8200 section 8.1; lesson: udp-v6-needs-checksum
+      counters.drop(DropReason::bad_checksum);
+      return;
+    }
+  } else if (!packet.packet.authentic) {
     uint16_t sum = add_sums(ones_complement_sum(transport),
                             pseudo_header_sum(parsed.key.inside.address, parsed.key.outside.address,
                                               static_cast<uint8_t>(Protocol::udp), header.length.value()));
@@ -28,9 +33,6 @@ void Stack::World::input_udp(LinkPacket &&packet) {
       counters.drop(DropReason::bad_checksum);
       return;
     }
-  } else if (!parsed.key.is_v4()) {  // RFC 8200 section 8.1; lesson: udp-v6-needs-checksum
-    counters.drop(DropReason::bad_checksum);
-    return;
   }
   if (parsed.key.outside.port == 0) {
     counters.drop(DropReason::bad_destination);

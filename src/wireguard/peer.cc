@@ -398,6 +398,7 @@ void Peer::receive(Keypair &keypair, Packet datagram, const DatagramPath &path, 
   }
   datagram.resize(inner->length);  // lesson: wg-inner-length-from-header
   datagram.client = id_;
+  datagram.authentic = true;
   common_.output->packets.push_back(std::move(datagram));
 }
 

@@ -64,9 +64,17 @@ send() { # client, address, whatever
   wait_for 60 in_client "$1" ping -n -c 1 -W 1 10.7.0.1
   in_client "$1" python3 "$stream" send "$2" cubic "$seconds" >>"$W/figures"
 }
+# Bytes that a sender has sent again so far; the kernel counts full segments.
+resent_one() { XDG_RUNTIME_DIR=$W/user "$PROGRAM" status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["tcp_bytes_resent"])'; }
+resent_two() {
+  in_kernel awk '/^Tcp:/ && !names { names = $0; next } /^Tcp:/ { split(names, name); for (i in name) if (name[i] == "RetransSegs") print $i * 1368 }' /proc/net/snmp
+}
 measure() { # client, address, congestion
+  local before
   wait_for 60 in_client "$1" ping -n -c 1 -W 1 10.7.0.1
-  in_client "$1" python3 "$stream" measure "$2" "$3" "$seconds" >>"$W/figures"
+  before=$(resent_"$1")
+  in_client "$1" python3 "$stream" measure "$2" "$3" "$seconds" >"$W/figure"
+  echo "$(cat "$W/figure") $((($(resent_"$1") - before)))" >>"$W/figures"
 }
 
 share() {

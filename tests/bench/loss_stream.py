@@ -58,7 +58,7 @@ def measure(host, kind, seconds):
             total += connection.recv_into(buffer)
         except TimeoutError:
             break
-    print(f'{total * 8 / max(passed, seconds) / 1e6:.2f}')
+    print(f'{total * 8 / max(passed, seconds) / 1e6:.2f} {total}')
 
 
 def send_up(host, kind, seconds):
@@ -76,19 +76,24 @@ def send_up(host, kind, seconds):
 def table(path):
     cells = {}
     for line in open(path, encoding='ascii'):
-        kind, name, ours, theirs = line.strip().split(';')
-        cells.setdefault((kind, name), []).append((float(ours), float(theirs)))
-    print('| congestion | path | slipgate Mbit/s | kernel Mbit/s | ratio | 95 % interval |\n|---|---|---|---|---|---|')
+        kind, name, *sides = line.strip().split(';')
+        cells.setdefault((kind, name), []).append([[float(figure) for figure in side.split()] for side in sides])
+    print('| congestion | path | slipgate Mbit/s | kernel Mbit/s | ratio | 95 % interval | sent again, of what arrived |\n'
+          '|---|---|---|---|---|---|---|')
     ratios = {}
     for (kind, name), pairs in cells.items():
-        logs = [math.log(max(ours, 0.01) / max(theirs, 0.01)) for ours, theirs in pairs]
+        logs = [math.log(max(ours[0], 0.01) / max(theirs[0], 0.01)) for ours, theirs in pairs]
+        # Mbit/s alone, or Mbit/s, bytes that arrived and bytes sent again
+        again = ['']
+        if all(len(side) == 3 for pair in pairs for side in pair):
+            again = [f'{sum(p[side][2] for p in pairs) / max(sum(p[side][1] for p in pairs), 1):.2%}' for side in (0, 1)]
         if not name.startswith(('share', 'into')):
             ratios.setdefault(kind, []).append(statistics.fmean(logs))
         dice = random.Random(1)
         means = sorted(statistics.fmean(dice.choices(logs, k=len(logs))) for _ in range(2000))
         low, high = math.exp(means[50]), math.exp(means[-51])
-        print(f'| {kind} | {name} | {statistics.fmean(p[0] for p in pairs):.1f} | {statistics.fmean(p[1] for p in pairs):.1f} '
-              f'| {math.exp(statistics.fmean(logs)):.2f} | {low:.2f} to {high:.2f} |')
+        print(f'| {kind} | {name} | {statistics.fmean(p[0][0] for p in pairs):.1f} | {statistics.fmean(p[1][0] for p in pairs):.1f} '
+              f'| {math.exp(statistics.fmean(logs)):.2f} | {low:.2f} to {high:.2f} | {" / ".join(again)} |')
     for kind, values in ratios.items():
         print(f'{kind}: geometric mean of the ratios {math.exp(statistics.fmean(values)):.2f}')
 

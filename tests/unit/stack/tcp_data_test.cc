@@ -37,6 +37,18 @@ TEST_CASE("data in, one acknowledgment for a batch") {
   }
 }
 
+TEST_CASE("what a link proved authentic is taken without its checksum [stack-authentic-not-summed]") {
+  Harness h;
+  h.open();
+  Segment segment = h.data("hello");
+  segment.spoil_checksum = true;
+  Packet packet = h.make(segment);
+  packet.authentic = true;
+  h.input(std::move(packet));
+  CHECK(h.read() == "hello");
+  CHECK(h.counters.dropped(DropReason::bad_checksum) == 0);
+}
+
 TEST_CASE("a bad checksum is dropped and counted [tcp-checksum-verified]") {
   Harness h;
   h.open();
