@@ -242,7 +242,8 @@ def udp_echo(host, *sizes):
                     answer = sock.recv(65536)
                     break
                 except socket.timeout:
-                    answer = b''
+                    answer = None
+            check(answer is not None, f'{size} bytes: nothing came back')
             check(answer == data, f'{size} bytes: {len(answer)} came back' + (', changed' if len(answer) == size else ''))
     return f'{len(sizes)} sizes came back whole'
 

@@ -92,14 +92,14 @@ def answer_dns(query, limit):
 
 
 class Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, reply):
-        self.reply = reply
-
-    def connection_made(self, transport):
-        self.transport = transport
+    def __init__(self, sock, reply):
+        self.sock, self.reply = sock, reply
 
     def datagram_received(self, data, source):
-        self.transport.sendto(self.reply(data, source), source)
+        try:
+            self.sock.sendto(self.reply(data, source), source)  # asyncio's own would send no empty one
+        except BlockingIOError:
+            pass  # as lost on the way
 
 
 async def dns_tcp(reader, writer):
@@ -229,7 +229,8 @@ async def main():
 
     udp = {53: lambda data, source: answer_dns(data, 512), 7000: lambda data, source: data, 7010: tell, 7011: tell}
     for port, reply in udp.items():
-        await loop.create_datagram_endpoint(lambda reply=reply: Datagrams(reply), sock=datagram_socket(port))
+        sock = datagram_socket(port)
+        await loop.create_datagram_endpoint(lambda sock=sock, reply=reply: Datagrams(sock, reply), sock=sock)
     print('ready', flush=True)
     await asyncio.Event().wait()
 

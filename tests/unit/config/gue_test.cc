@@ -71,7 +71,7 @@ TEST_CASE("slipgate gue: every wrong value is named") {
   }
 }
 
-TEST_CASE("-k INSECURE -K GUE is the same link") {
+TEST_CASE("flags -k INSECURE -K GUE are the same link") {
   const Words flags{"-k", "INSECURE", "-K", "GUE", "-b", "127.0.0.1:9", "-p", "192.0.2.2:6080", "-a", "0"};
   for (const GatewayCommand &command : {read_wgslirpy_command(flags, nullptr), read_wireguard_command(flags)}) {
     REQUIRE(texts(command.problems) == Words{});
