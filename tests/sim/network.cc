@@ -184,7 +184,7 @@ std::unique_ptr<Session> open_session(Network &network, uint16_t port, uint64_t 
       opened->gateway = std::make_unique<Peer>(std::move(stream), down, hold_fin);
   };
   session->connecting =
-      network.client.stack.connect(session_key(port, v4), 0, [opened, up, hold_fin](StreamPtr stream, int error) {
+      network.client.stack.connect(session_key(port, v4), 1, [opened, up, hold_fin](StreamPtr stream, int error) {
         opened->error = error;
         if (stream) opened->client = std::make_unique<Peer>(std::move(stream), up, hold_fin);
       });

@@ -135,26 +135,26 @@ TEST_CASE("refused, and reached by nobody") {
   Network network({}, {}, 1);
   int error = 0;
   network.gateway.on_request = [](StreamRequestPtr request) { request->refuse(Refusal::reset()); };
-  auto connecting = network.client.stack.connect(session_key(40000, true), 0, [&](StreamPtr, int e) { error = e; });
+  auto connecting = network.client.stack.connect(session_key(40000, true), 1, [&](StreamPtr, int e) { error = e; });
   REQUIRE(network.run_until([&] { return error != 0; }, seconds(5)));
   CHECK(error == ECONNREFUSED);
   CHECK(network.gateway.counters.dropped(DropReason::no_connection) == 0);
 
   error = 0;
   network.gateway.on_request = [](StreamRequestPtr request) { request->refuse(Refusal::unreachable(3, 1)); };
-  connecting = network.client.stack.connect(session_key(40001, true), 0, [&](StreamPtr, int e) { error = e; });
+  connecting = network.client.stack.connect(session_key(40001, true), 1, [&](StreamPtr, int e) { error = e; });
   REQUIRE(network.run_until([&] { return error != 0; }, seconds(5)));
   CHECK(error == EHOSTUNREACH);
 
   error = 0;
   network.gateway.on_request = [](StreamRequestPtr request) { request->refuse(Refusal::unreachable(1, 3)); };
-  connecting = network.client.stack.connect(session_key(40001, false), 0, [&](StreamPtr, int e) { error = e; });
+  connecting = network.client.stack.connect(session_key(40001, false), 1, [&](StreamPtr, int e) { error = e; });
   REQUIRE(network.run_until([&] { return error != 0; }, seconds(5)));
   CHECK(error == EHOSTUNREACH);
 
   error = 0;
   network.gateway.on_request = [](StreamRequestPtr request) { request->refuse(Refusal::silence()); };
-  connecting = network.client.stack.connect(session_key(40002, true), 0, [&](StreamPtr, int e) { error = e; });
+  connecting = network.client.stack.connect(session_key(40002, true), 1, [&](StreamPtr, int e) { error = e; });
   network.run_for(seconds(5));
   CHECK(error == 0);
   REQUIRE(network.run_until([&] { return error != 0; }, seconds(30)));
@@ -172,7 +172,7 @@ TEST_CASE("ten thousand connections cost each what one costs") {
   };
   for (int i = 0; i < kConnections; i++) {
     openings.push_back(network.client.stack.connect(
-        session_key(static_cast<uint16_t>(20'000 + i), i % 2), 0,
+        session_key(static_cast<uint16_t>(20'000 + i), i % 2), 1,
         [&](StreamPtr stream, int) { clients.push_back(std::make_unique<Peer>(std::move(stream), 100, true)); }));
     if (i % 100 == 99) network.run_for(milliseconds(20));
   }
