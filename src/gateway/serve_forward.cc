@@ -239,17 +239,22 @@ Task<std::optional<ProxiedClient>> ForwardService::read_proxy_line(Stream *strea
   Readable readable(event);
   stream->watch(&readable);
   std::optional<ProxiedClient> client;
+  std::string line;
   while (true) {
+    const size_t before = line.size();
     Peeked peeked = stream->peek(kMostProxyV1Bytes);
-    std::string line;
     for (const iovec &piece : peeked.pieces) line.append(static_cast<const char *>(piece.iov_base), piece.iov_len);
     ProxyV1 found = parse_proxy_v1(bytes_of(line));
     if (found.state == ProxyV1::State::complete) {
-      stream->consume(found.size);
+      stream->consume(found.size - before);
       client = found.client;
       break;
     }
     if (found.state == ProxyV1::State::malformed || peeked.end || peeked.error) break;
+    if (peeked.size > 0) {
+      stream->consume(peeked.size);
+      continue;
+    }
     if (co_await event.wait(deadline) != Woken::notified) break;
   }
   stream->watch(nullptr);

@@ -188,7 +188,8 @@ void Connection::acknowledged(const tcp_pcb &pcb, const TcpHeader &header, const
                    !(header.flags & (TcpHeader::kSyn | TcpHeader::kFin)) && header.window == last_window_;
   last_window_ = header.window;
   Time now = world_.timers.now();
-  if (advanced && orphan_deadline_ != kNever) orphan_deadline_ = now + kOrphanTimeout;
+  // Of an orphan that goes on: but not for ever.
+  if (advanced && orphan_deadline_ != kNever) orphan_deadline_ = std::min(now + kOrphanTimeout, orphan_end_);
   if (advanced || duplicate || options.sack_count > 0) {
     sender_->acknowledged(pcb.lastack, header.acknowledgment, options.sack(), duplicate, now);
   }
@@ -334,6 +335,7 @@ void Connection::after() {
     if (growth_start_ - opened_at_ < RoundTrip::kFirstTimeout) {
       handshake_ = std::max<Duration>(growth_start_ - opened_at_, microseconds(1));
     }
+    pcb_->mss = std::max(pcb_->mss, kLeastMss);  // lesson: tcp-least-mss
     fit_path(world_.paths.mtu_to(key.inside.address));
     world_.counters.tcp_flows_opened++;
     readable();
@@ -751,7 +753,12 @@ void Connection::stream_gone() {
     received_.clear();
   } else if (fin_wanted_ && peer_finished_ && received_.empty()) {
     // Finished both ways: what is left goes out in its own time.
+    if (!world_.add_orphan(*this)) {  // lesson: tcp-orphans-per-client
+      reset();
+      return;
+    }
     orphan_deadline_ = world_.timers.now() + kOrphanTimeout;
+    orphan_end_ = world_.timers.now() + kLongestOrphan;
     world_.touch(*this);
   } else {
     reset();

@@ -34,6 +34,10 @@ class Connection final : public TcpEntry, public TimerTarget {
   static constexpr size_t kInitialSendBuffer = 64 * 1024;
   // How long data and FIN of a connection without owner may go without an acknowledgment.
   static constexpr Duration kOrphanTimeout = seconds(30);
+  // And how long with: what a send buffer may hold is through by then at 2.4 kB/s.
+  static constexpr Duration kLongestOrphan = minutes(30);
+  // No peer makes us send smaller segments: each costs a packet (as Linux, CVE-2019-11479).
+  static constexpr uint16_t kLeastMss = 48;
 
   Connection(Stack::World &world, const FlowKey &flow_key, uint32_t flow_client);
   ~Connection();
@@ -154,6 +158,8 @@ class Connection final : public TcpEntry, public TimerTarget {
   uint32_t sent_up_to_ = 0;
   uint32_t given_up_to_ = 0;  // the sequence number behind the last byte that lwIP was given
   Time orphan_deadline_ = kNever;
+  Time orphan_end_ = kNever;  // however alive it is
+  bool is_orphan_ = false;    // counted as its client's
   Time lwip_tick_at_ = kNever;
   Time persist_at_ = kNever;  // the peer's window is closed: when to ask
   uint16_t last_window_ = 0;

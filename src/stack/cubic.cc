@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace slipgate {
 namespace {
@@ -99,7 +100,7 @@ double Cubic::pacing_rate() const {
 }
 
 uint32_t Cubic::quantum() const {
-  return std::clamp(static_cast<uint32_t>(std::min(pacing_rate() / 1000, 65536.0)), kInitialSegments * mss_, 65536u);
+  return std::max(static_cast<uint32_t>(std::min(pacing_rate() / 1000, 65536.0)), kInitialSegments * mss_);
 }
 
 void Cubic::on_sent(uint32_t size) {
@@ -182,8 +183,9 @@ void Cubic::on_recovery(uint32_t outstanding, Time) {
   recovery_window_ = outstanding;
 }
 
+// After a time-out the window has grown by slow start, and goes on so.
 void Cubic::on_recovered(uint32_t) {
-  recovering_ = false;
+  if (!std::exchange(recovering_, false)) return;  // lesson: cubic-slow-start-after-timeout
   window_ = std::max(threshold_, kLeastWindow);
 }
 

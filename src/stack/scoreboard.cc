@@ -1,5 +1,7 @@
 #include "stack/scoreboard.h"
 
+#include <algorithm>
+
 namespace slipgate {
 
 bool Scoreboard::split(size_t at, uint32_t size) {
@@ -9,15 +11,26 @@ bool Scoreboard::split(size_t at, uint32_t size) {
   SentRun &before = (*this)[at];
   before.end = behind.begin;
   // They left one after the other.
-  before.in_flight -= behind.size();
+  before.in_flight -= std::min(before.in_flight, behind.size());
   runs_.insert(runs_.begin() + static_cast<ptrdiff_t>(first_ + at + 1), behind);
   return true;
 }
 
-// Of what the peer holds nothing but its extent matters: one run of what were two.
-void Scoreboard::merge_sacked(size_t at) {
-  (*this)[at].end = (*this)[at + 1].end;
-  runs_.erase(runs_.begin() + static_cast<ptrdiff_t>(first_ + at + 1));
+// Of what the peer holds nothing but its extent matters: neighbours become one run. All of them at once: one SACK may
+// be of thousands.
+void Scoreboard::merge_sacked(size_t from, size_t to) {
+  to = std::min(to, size());
+  if (from >= to) return;
+  size_t last = from;
+  for (size_t at = from + 1; at < to; at++) {
+    if ((*this)[last].sacked && (*this)[at].sacked) {
+      (*this)[last].end = (*this)[at].end;
+    } else if (++last != at) {
+      (*this)[last] = (*this)[at];
+    }
+  }
+  runs_.erase(runs_.begin() + static_cast<ptrdiff_t>(first_ + last + 1),
+              runs_.begin() + static_cast<ptrdiff_t>(first_ + to));
 }
 
 void Scoreboard::forget_sacked() {

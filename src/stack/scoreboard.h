@@ -74,7 +74,7 @@ class Scoreboard {
   void release_memory();
 
  private:
-  void merge_sacked(size_t at);
+  void merge_sacked(size_t from, size_t to);
 
   std::vector<SentRun> runs_;
   size_t first_ = 0;  // those before are gone
@@ -122,19 +122,20 @@ void Scoreboard::sack(uint32_t left, uint32_t right, const Visit &visit) {
       low = middle + 1;
     }
   }
-  for (size_t at = low; at < size() && sequence_before((*this)[at].begin, right); at++) {
+  size_t at = low;
+  for (; at < size() && sequence_before((*this)[at].begin, right); at++) {
     if ((*this)[at].sacked) continue;
     if (sequence_before((*this)[at].begin, left)) {
       uint32_t before = (left - (*this)[at].begin + mss_ - 1) / mss_ * mss_;
       if (before >= (*this)[at].size()) continue;
-      if (!split(at, before)) return;
+      if (!split(at, before)) break;
       at++;
     }
     SentRun &here = (*this)[at];
     if (sequence_before(right, here.end)) {
       uint32_t whole = (right - here.begin) / mss_ * mss_;
-      if (sequence_before(right, here.begin) || whole == 0) return;
-      if (!split(at, whole)) return;
+      if (sequence_before(right, here.begin) || whole == 0) break;
+      if (!split(at, whole)) break;
     }
     SentRun &run = (*this)[at];
     if (run.lost) lost_bytes_ -= run.size();
@@ -143,12 +144,8 @@ void Scoreboard::sack(uint32_t left, uint32_t right, const Visit &visit) {
     run.lost = false;
     sacked_bytes_ += run.size();
     visit(seen);
-    if (at > 0 && (*this)[at - 1].sacked) {
-      merge_sacked(at - 1);
-      at--;
-    }
-    if (at + 1 < size() && (*this)[at + 1].sacked) merge_sacked(at);
   }
+  merge_sacked(low > 0 ? low - 1 : 0, at + 1);
 }
 
 }  // namespace slipgate

@@ -50,6 +50,7 @@ void SendBuffer::link(Chunk *chunk) {
 }
 
 std::span<const iovec> SendBuffer::room(size_t most) {
+  fill(0);  // what was offered before
   size_t count = 0;
   auto offer = [&](uint8_t *at, size_t size) {
     places_[count++] = {at, std::min(size, most)};
@@ -162,6 +163,7 @@ void SendBuffer::copy(size_t offset, MutableBytes to) const {
 }
 
 void SendBuffer::clear() {
+  fill(0);
   while (first_) {
     Chunk *next = first_->next;
     pool_.release(first_);

@@ -345,8 +345,9 @@ void Sender::sent(uint32_t from, uint32_t to, Time now) {
   if (!board_.empty()) {
     // Of one turn: one run.
     SentRun &last = board_.back();
-    if (last.end == from && last.sent == now && last.delivered == delivered_ && !last.sacked && !last.lost &&
-        !last.resent && last.size() % mss_ == 0) {
+    const bool plain = last.end == from && !last.sacked && !last.lost && !last.resent;
+    const bool alike = last.sent == now && last.delivered == delivered_ && last.size() % mss_ == 0;
+    if (plain && (alike || board_.size() >= Scoreboard::kMostRuns)) {
       last.end = to;
       last.in_flight = in_flight();
       return;

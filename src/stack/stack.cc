@@ -85,8 +85,7 @@ std::unique_ptr<Stack::Connecting> Stack::World::connect(const FlowKey &key, uin
   connection->connecting_ = handle.get();
   handle->connection_ = connection;
   bool taken = table.find(key) != nullptr;
-  bool possible =
-      !taken && table.size() < config.max_connections && !key.outside.address.is_unspecified() && key.outside.port != 0;
+  bool possible = !taken && has_room() && !key.outside.address.is_unspecified() && key.outside.port != 0;
   if (!possible) {
     connection->fail(taken ? EADDRINUSE : ENOBUFS);
     pending();

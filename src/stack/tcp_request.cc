@@ -87,7 +87,7 @@ std::function<void()> TcpRequest::detach() {
 
 void Stack::World::hold_syn(const LinkPacket &packet) {
   const uint32_t number = packet.packet.client;
-  if (table.size() >= config.max_connections) {  // lesson: tcp-connections-bounded
+  if (!has_room()) {  // lesson: tcp-connections-bounded
     counters.drop(DropReason::too_many_flows);
     size_t offset = packet.parsed.transport_offset;
     if (pbuf *segment = header_copy(packet.packet.bytes().subspan(offset))) reset_segment(packet.parsed.key, segment);

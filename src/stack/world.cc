@@ -172,8 +172,28 @@ void Stack::World::flush() {
 
 // --- the end of connections ---
 
+// For a new connection: the oldest that only waits makes room, if it must.
+bool Stack::World::has_room() {
+  if (table.size() >= config.max_connections && time_wait_first_) time_wait_first_->end_time_wait();
+  return table.size() < config.max_connections;
+}
+
+bool Stack::World::add_orphan(Connection &connection) {
+  Client &owner = client(connection.client);
+  if (owner.orphans >= kMostOrphansPerClient) return false;
+  owner.orphans++;
+  return connection.is_orphan_ = true;
+}
+
+void Stack::World::remove_orphan(Connection &connection) {
+  if (!std::exchange(connection.is_orphan_, false)) return;
+  client(connection.client).orphans--;
+  forget_client(connection.client);
+}
+
 void Stack::World::entered_time_wait(Connection &connection) {
   if (connection.in_time_wait_list_) return;
+  remove_orphan(connection);
   connection.in_time_wait_list_ = true;
   connection.sending_.clear();
   timers.arm(connection.timer_, timers.now() + kTimeWait);
@@ -185,6 +205,7 @@ void Stack::World::entered_time_wait(Connection &connection) {
 
 void Stack::World::closed(Connection &connection) {
   if (connection.is_over_) return;
+  remove_orphan(connection);
   if (connection.in_table) connections--;
   table.remove(connection);
   connection.timer_.cancel();
@@ -221,7 +242,10 @@ void Stack::World::destroy(Connection &connection) {
 
 void Stack::World::forget_client(uint32_t number) {
   auto found = clients_.find(number);
-  if (found != clients_.end() && found->second.held_syns == 0 && found->second.out_of_order == 0) clients_.erase(found);
+  if (found != clients_.end() && found->second.held_syns == 0 && found->second.out_of_order == 0 &&
+      found->second.orphans == 0) {
+    clients_.erase(found);
+  }
 }
 
 }  // namespace slipgate

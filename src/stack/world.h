@@ -33,6 +33,7 @@ class Stack::World final {
   // connections in it make way for a new SYN at once, so nothing waits for it.
   static constexpr Duration kTimeWait = seconds(4);
   static constexpr size_t kMostTimeWait = 16384;  // the oldest goes early
+  static constexpr size_t kMostOrphansPerClient = 4096;
   // Out-of-order bytes that all connections of one client may have waiting.
   static constexpr size_t kMostOutOfOrderPerClient = 32 << 20;
   // Reassembled packets that may be held at one time beside those that are not whole.
@@ -73,6 +74,10 @@ class Stack::World final {
   void closed(Connection &connection);
   void destroy(Connection &connection);
   void entered_time_wait(Connection &connection);
+  bool has_room();
+  // Connections whose flow has ended and whose last bytes are on their way. False: the client has too many.
+  bool add_orphan(Connection &connection);
+  void remove_orphan(Connection &connection);
 
   std::unique_ptr<Connecting> connect(const FlowKey &key, uint32_t client, ConnectDone done);
 
@@ -87,6 +92,7 @@ class Stack::World final {
   struct Client {
     size_t held_syns = 0;
     size_t out_of_order = 0;
+    size_t orphans = 0;
   };
   Client &client(uint32_t number) { return clients_[number]; }
   void forget_client(uint32_t number);  // if nothing is counted of it any more

@@ -102,6 +102,22 @@ TEST_CASE(
   CHECK(cubic.window() == 112 * kMss);
 }
 
+TEST_CASE("RFC 9438 section 4.8: after a timeout slow start goes on [cubic-slow-start-after-timeout]") {
+  Cubic cubic(kMss, milliseconds(50));
+  Time now(seconds(1));
+  uint32_t sequence = 0;
+  for (int i = 0; i < 4; i++)
+    cubic.on_delivery(whole_window(cubic, now += milliseconds(50), milliseconds(50), sequence));
+  cubic.on_timeout(160 * kMss, false, now);
+  CHECK(cubic.window() == kMss);
+  cubic.on_delivery(whole_window(cubic, now += milliseconds(50), milliseconds(50), sequence));
+  cubic.on_delivery(whole_window(cubic, now += milliseconds(50), milliseconds(50), sequence));
+  const uint32_t grown = cubic.window();
+  CHECK(grown <= 4 * kMss);
+  cubic.on_recovered(0);  // what was lost has arrived
+  CHECK(cubic.window() == grown);
+}
+
 TEST_CASE("RFC 9438 section 4.2: the window is back at the last loss after K seconds, and then grows beyond") {
   Cubic cubic(kMss, milliseconds(50));
   Time now(seconds(1));

@@ -215,6 +215,39 @@ TEST_CASE("a finished stream whose client is silent does not stay for ever [tcp-
   CHECK(closed.stack.connections() == 0);
 }
 
+TEST_CASE("a finished stream whose client takes a byte now and then does not stay for ever [tcp-orphan-bounded]") {
+  Harness h;
+  h.open();
+  client_fin(h);
+  h.write(std::string(20'000, 'x'));
+  h.stream->shutdown_write();
+  h.stream.reset();
+  int steps = 0;
+  for (; h.stack.connections() > 0 && steps < 1000; steps++) {
+    h.all();
+    h.theirs++;
+    h.send({.sequence = h.ours, .acknowledgment = h.theirs});
+    h.pass(seconds(20));
+  }
+  CHECK(steps > 80);   // not at once
+  CHECK(steps < 100);  // half an hour
+}
+
+TEST_CASE("a client has so many finished streams and no more [tcp-orphans-per-client]") {
+  Harness h;
+  constexpr int kMost = 4096;
+  for (int i = 0; i <= kMost; i++) {
+    h.key.inside.port = static_cast<uint16_t>(10'000 + i);
+    h.open();
+    client_fin(h);
+    h.write("the rest");
+    h.stream->shutdown_write();
+    h.stream.reset();
+    h.all();
+  }
+  CHECK(h.stack.connections() == kMost);
+}
+
 TEST_CASE("SYN-ACKs that nobody answers end") {
   Harness h;
   h.send({.flags = SYN, .sequence = 1000});

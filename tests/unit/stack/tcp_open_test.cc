@@ -187,6 +187,32 @@ TEST_CASE("one client's held SYNs are bounded, others are served [tcp-held-syns-
   CHECK(h.requests == 5);
 }
 
+TEST_CASE("no peer makes segments small [tcp-least-mss]") {
+  Harness h;
+  h.open({2, 4, 0, 1});
+  h.write(std::string(4800, 'x'));
+  const std::vector<Sent> sent = h.all();
+  REQUIRE_FALSE(sent.empty());
+  for (const Sent &each : sent) CHECK(each.payload().size() >= 48);
+}
+
+TEST_CASE("what only waits makes room for a new connection [tcp-time-wait-makes-room]") {
+  StackConfig config;
+  config.max_connections = 1;
+  Harness h(true, config);
+  h.open();
+  h.stream->shutdown_write();
+  h.all();
+  h.theirs++;
+  h.send({.flags = FIN | ACK, .sequence = h.ours, .acknowledgment = h.theirs});
+  h.all();
+  h.stream.reset();
+  CHECK(h.stack.connections() == 1);  // in TIME_WAIT
+  h.key.inside.port = 41000;
+  h.open();
+  CHECK(h.counters.dropped(DropReason::too_many_flows) == 0);
+}
+
 TEST_CASE("connections are bounded, and those that stand stay [tcp-connections-bounded]") {
   StackConfig config;
   config.max_connections = 1;
