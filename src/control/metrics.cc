@@ -23,23 +23,24 @@ struct CounterRow {
   uint64_t Counters::*field;
 };
 
-constexpr std::string_view kLink = "wireguard";
+constexpr std::string_view kLinkLabel = "link", kLink = "wireguard";
 
 const CounterRow kCounters[] = {
-    {"slipgate_link_receive_packets_total", "Inside packets that came from the link.", "link", kLink,
+    {"slipgate_link_receive_packets_total", "Inside packets that came from the link.", kLinkLabel, kLink,
      &Counters::packets_from_link},
-    {"slipgate_link_receive_bytes_total", "Bytes of inside packets that came from the link.", "link", kLink,
+    {"slipgate_link_receive_bytes_total", "Bytes of inside packets that came from the link.", kLinkLabel, kLink,
      &Counters::bytes_from_link},
-    {"slipgate_link_transmit_packets_total", "Inside packets handed to the link.", "link", kLink,
+    {"slipgate_link_transmit_packets_total", "Inside packets handed to the link.", kLinkLabel, kLink,
      &Counters::packets_to_link},
-    {"slipgate_link_transmit_bytes_total", "Bytes of inside packets handed to the link.", "link", kLink,
+    {"slipgate_link_transmit_bytes_total", "Bytes of inside packets handed to the link.", kLinkLabel, kLink,
      &Counters::bytes_to_link},
-    {"slipgate_link_receive_datagrams_total", "Datagrams received on the link's socket.", "link", kLink,
+    {"slipgate_link_receive_datagrams_total", "Datagrams received on the link's socket.", kLinkLabel, kLink,
      &Counters::datagrams_received},
-    {"slipgate_link_receive_calls_total", "System calls that received them.", "link", kLink, &Counters::receive_calls},
-    {"slipgate_link_transmit_datagrams_total", "Datagrams sent on the link's socket.", "link", kLink,
+    {"slipgate_link_receive_calls_total", "System calls that received them.", kLinkLabel, kLink,
+     &Counters::receive_calls},
+    {"slipgate_link_transmit_datagrams_total", "Datagrams sent on the link's socket.", kLinkLabel, kLink,
      &Counters::datagrams_sent},
-    {"slipgate_link_transmit_calls_total", "System calls that sent them.", "link", kLink, &Counters::send_calls},
+    {"slipgate_link_transmit_calls_total", "System calls that sent them.", kLinkLabel, kLink, &Counters::send_calls},
     {"slipgate_handshakes_total", "Handshakes completed with peers.", "", "", &Counters::handshakes},
     {"slipgate_messages_total", "Packets and handshakes passed from thread to thread.", "", "", &Counters::messages},
     {"slipgate_tcp_segments_total", "TCP segments from inside.", "", "", &Counters::tcp_segments},
@@ -173,7 +174,8 @@ std::string metrics_text(const GatewayStatus &status, Time now, double wall) {
     if (row.label.empty()) {
       to.sample({}, status.counters.*row.field);
     } else {
-      to.sample({{row.label, row.value}}, status.counters.*row.field);
+      const std::string_view value = row.label == kLinkLabel && status.gue ? "gue" : row.value;
+      to.sample({{row.label, value}}, status.counters.*row.field);
     }
   }
   to.family("slipgate_drops_total", "counter", "Packets, requests and flows that were not served, by reason.");

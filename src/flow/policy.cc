@@ -135,6 +135,14 @@ void Policy::set_resolved(std::string_view name, const std::vector<IpAddress> &a
   }
 }
 
+void Policy::keep_resolved(const Policy &before) {
+  for (const std::vector<PolicyRule> *rules : {&before.options_.deny, &before.options_.allow}) {
+    for (const PolicyRule &rule : *rules) {
+      if (!rule.name.empty() && !rule.resolved.empty()) set_resolved(rule.name, rule.resolved);
+    }
+  }
+}
+
 namespace {
 
 constexpr std::string_view kGrammar =

@@ -41,6 +41,8 @@ class Policy {
   // Names in rules match nothing until they are resolved: resolve them before serving.
   std::vector<std::string> names() const;
   void set_resolved(std::string_view name, const std::vector<IpAddress> &addresses);
+  // Names that another policy knows already need not wait for their look-up.
+  void keep_resolved(const Policy &before);
 
  private:
   std::string_view closed_by_default(const IpAddress &address) const;  // why; empty: open

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "crypto/x25519.h"
 #include "gateway/capture_file.h"
 #include "gateway/gateway_shard.h"
 #include "gateway/peer_names.h"
@@ -36,7 +37,12 @@ bool is_local(const Forward &forward) {
 class Gateway::Impl final : public WireGuardControl {
  public:
   Impl(Loop &control, const GatewayOptions &options)
-      : control_(control), options_(options), budget_(options.limits.max_flows), population_(thread_count(options)) {}
+      : control_(control),
+        options_(options),
+        budget_(limits_in_force(options.limits).max_flows),
+        population_(thread_count(options)),
+        chosen_by_kernel_(options.wireguard.listen.port == 0),
+        public_key_(public_key_of(options.wireguard.private_key)) {}
 
   ~Impl() {
     alive_.reset();
@@ -184,11 +190,16 @@ class Gateway::Impl final : public WireGuardControl {
   Result<void> change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
                       std::optional<uint32_t> mark) override {
     if (!has_wireguard()) return Error{0, "this gateway has no WireGuard link"};
+    // 0 lets the kernel choose, which it did already unless a port was named.
+    const bool chosen_by_kernel = listen_port == uint16_t{0};
+    if (chosen_by_kernel && chosen_by_kernel_) listen_port.reset();
     for (uint32_t number = 0; number < threads_->count(); number++) {
       Result<void> done = threads_->ask(
           number, [&](GatewayShard &shard) { return shard.wireguard().change(private_key, listen_port, mark); });
       if (!done) return done;
+      if (number == 0 && listen_port) listen_port = settings().listen_port;  // the others join the first
     }
+    if (listen_port) chosen_by_kernel_ = chosen_by_kernel;
     if (private_key) {  // the peer of our own public key is none any more
       public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().public_key(); });
       forget(public_key_);
@@ -258,7 +269,9 @@ class Gateway::Impl final : public WireGuardControl {
 
   std::vector<PlacedPeer> place(const std::vector<WireGuardPeerOptions> &peers) {
     std::vector<PlacedPeer> placed;
-    for (const WireGuardPeerOptions &peer : peers) placed.push_back({peer, place(peer.config.public_key)});
+    for (const WireGuardPeerOptions &peer : peers) {
+      if (peer.config.public_key != public_key_) placed.push_back({peer, place(peer.config.public_key)});
+    }
     return placed;
   }
 
@@ -308,9 +321,10 @@ class Gateway::Impl final : public WireGuardControl {
   const GatewayOptions options_;
   FlowBudget budget_;
   MappedPorts mapped_ports_;
-  wireguard::PublicKey public_key_{};
   std::map<wireguard::PublicKey, uint32_t> shard_of_;
   std::vector<size_t> population_;  // peers of each shard
+  bool chosen_by_kernel_ = false;   // the port
+  wireguard::PublicKey public_key_{};
   std::vector<Standing> forwards_;  // by number
   bool names_stale_ = false;
   std::shared_ptr<void> alive_ = std::make_shared<int>();

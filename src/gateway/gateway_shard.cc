@@ -33,12 +33,6 @@ RouteOptions route_options(const GatewayOptions &options) {
   return route;
 }
 
-FlowLimits limits_in_force(FlowLimits limits) {
-  limits.max_flows = std::min(limits.max_flows, admissible_flows(raise_descriptor_limit()));
-  limits.max_flows_per_client = std::min(limits.max_flows_per_client, limits.max_flows);
-  return limits;
-}
-
 dns::Options resolving(const GatewayOptions &options) {
   dns::Options resolving = options.resolving;
   resolving.domain = domain_of(options);
@@ -46,6 +40,12 @@ dns::Options resolving(const GatewayOptions &options) {
 }
 
 }  // namespace
+
+FlowLimits limits_in_force(FlowLimits limits) {
+  limits.max_flows = std::min(limits.max_flows, admissible_flows(raise_descriptor_limit()));
+  limits.max_flows_per_client = std::min(limits.max_flows_per_client, limits.max_flows);
+  return limits;
+}
 
 std::vector<IpAddress> own_addresses(const GatewayOptions &options) {
   std::vector<IpAddress> own;
@@ -191,7 +191,9 @@ void GatewayShard::remove_peer(const wireguard::PublicKey &key) {
 }
 
 void GatewayShard::set_policy(const PolicyOptions &policy) {
-  policy_ = Policy(policy);
+  Policy fresh(policy);
+  fresh.keep_resolved(policy_);
+  policy_ = std::move(fresh);
   host_moved();
   names_changed_.notify();
 }
@@ -261,6 +263,7 @@ void GatewayShard::open_parcel(const Parcel &parcel) {
 }
 
 void GatewayShard::hand_over(uint32_t shard, AcceptedConnection connection) {
+  if (shard >= shards_.size()) return;  // the gateway ends
   GatewayShard *other = shards_[shard];
   // The loop's queue takes copyable work only.
   auto handed = std::make_shared<AcceptedConnection>(std::move(connection));
@@ -311,9 +314,10 @@ void GatewayShard::host_moved() {
 Task<> GatewayShard::resolve_names(std::weak_ptr<void> alive) {
   bool said = false;
   while (true) {
-    const bool endpoints = co_await resolve_endpoints(alive, said);
-    if (alive.expired()) co_return;
+    // What rules forbid comes first.
     const bool rules = co_await resolve_rules(alive, said || number() != 0);
+    if (alive.expired()) co_return;
+    const bool endpoints = co_await resolve_endpoints(alive, said);
     if (alive.expired()) co_return;
     said = true;
     co_await names_changed_.wait(loop_.now() + (endpoints && rules ? kResolveAgain : kResolveRetry));

@@ -32,6 +32,8 @@
 
 namespace slipgate {
 
+// What descriptors allow of what was asked for.
+FlowLimits limits_in_force(FlowLimits limits);
 // The gateway's own inside addresses.
 std::vector<IpAddress> own_addresses(const GatewayOptions &options);
 
@@ -55,6 +57,8 @@ class GatewayShard final : public StackEvents, Neighbours {
 
   // All shards of the gateway, by number. Before the first turn.
   void meet(std::vector<GatewayShard *> shards) { shards_ = std::move(shards); }
+  // They may go at any moment: nothing is sent to them any more.
+  void part() { shards_.clear(); }
 
   // From now on every inside packet goes to this sink, too.
   void capture_to(Capture::Sink sink) { shard_.capture_to(std::move(sink)); }

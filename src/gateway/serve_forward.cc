@@ -1,6 +1,9 @@
 #include "gateway/serve_forward.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <string>
 #include <unordered_map>
@@ -185,6 +188,9 @@ Result<Endpoint> ForwardService::listen(size_t index, const Endpoint &at) {
     tcp_listeners_[index] = std::move(*listener);
     return local;
   }
+  if (!IpAddress::parse(forward.target)) {
+    return failed(Error{EINVAL, "datagrams need an IP address as target, not '" + forward.target + "'"});
+  }
   auto listener = std::make_unique<UdpForward>(*this, held);
   if (Result<void> done = listener->listen(at); !done) return failed(done.error());
   const Endpoint local = listener->local();
@@ -261,24 +267,36 @@ Task<std::optional<ProxiedClient>> ForwardService::read_proxy_line(Stream *strea
   co_return client;
 }
 
+// A connection that leads nowhere is refused, not ended.
+void ForwardService::reset_at_close(const Fd &descriptor) {
+  linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(descriptor.get(), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
 // The life of one TCP connection opened from the host.
 Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
   const ForwardPtr held = accepted.forward;
   const Forward &forward = *held;
-  Result<std::vector<IpAddress>> target = co_await context_.resolver.resolve(forward.target);
+  std::optional<IpAddress> target = accepted.target;
   if (!target) {
-    context_.counters().drop(DropReason::host_unreachable);
-    log::warn("forward {}: {}", forward.spec, target.error().text);
-    co_return;
+    Result<std::vector<IpAddress>> found = co_await context_.resolver.resolve(forward.target);
+    if (!found) {
+      context_.counters().drop(DropReason::host_unreachable);
+      log::warn("forward {}: {}", forward.spec, found.error().text);
+      reset_at_close(accepted.descriptor);
+      co_return;
+    }
+    target = found->front();
   }
-  const std::optional<wireguard::PeerPlace> place = place_of_(target->front());
-  if (place && !place->id && !accepted.handed_over) {
-    accepted.handed_over = true;
+  const std::optional<wireguard::PeerPlace> place = place_of_(*target);
+  if (place && !place->id && !accepted.target) {
+    accepted.target = target;
     hand_over_(place->shard, std::move(accepted));
     co_return;
   }
   if (!place || !place->id) {
     context_.counters().drop(DropReason::wireguard_no_peer);
+    reset_at_close(accepted.descriptor);
     co_return;
   }
   Result<StreamPtr> host = make_host_stream(context_.loop, std::move(accepted.descriptor));
@@ -301,7 +319,7 @@ Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
   }
   FlowKey key;
   key.protocol = Protocol::tcp;
-  key.inside = {target->front(), port ? port : accepted.local.port};
+  key.inside = {*target, port ? port : accepted.local.port};
   key.outside = source_of(forward, peer, key.inside.address.is_v4());
   std::variant<Flow *, DropReason> admitted = context_.draining
                                                   ? DropReason::too_many_flows

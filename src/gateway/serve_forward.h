@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "gateway/context.h"
@@ -24,7 +25,7 @@ struct AcceptedConnection {
   ForwardPtr forward;
   Fd descriptor;
   Endpoint local, peer;
-  bool handed_over = false;  // once is enough
+  std::optional<IpAddress> target;  // set when it was handed over, which is done once
 };
 
 // Whether the forward is for TCP connections; else for datagrams.
@@ -56,6 +57,7 @@ class ForwardService final : public FlowOwner {
   class UdpForward;
 
   Task<> serve_connection(AcceptedConnection accepted);
+  static void reset_at_close(const Fd &descriptor);
   Task<std::optional<ProxiedClient>> read_proxy_line(Stream *stream);
   Endpoint source_of(const Forward &forward, const Endpoint &peer, bool v4) const;
 

@@ -68,6 +68,7 @@ void ShardThreads::run(Worker &worker, uint32_t number, const Open &open) {
   worker.opened.set_value(opened);
   if (!serve.get()) return;
   loop->run();
+  shard->part();
   stopped_.arrive_and_wait();
 }
 

@@ -84,6 +84,7 @@ void Capture::add(const Packet &packet, pcapng::Direction direction, const std::
     lost_++;
     return;
   }
+  told_ += lost_;
   pcapng::append_packet(records_,
                         {.interface = packet.link,
                          .nanoseconds = wall_nanoseconds(),
@@ -98,7 +99,8 @@ void Capture::add(const Packet &packet, pcapng::Direction direction, const std::
 void Capture::on_turn_end() {
   if (records_.empty()) return;
   const size_t count = std::exchange(gathered_, 0);
-  if (!sink_(std::exchange(records_, {}))) lost_ += count;
+  const size_t told = std::exchange(told_, 0);
+  if (!sink_(std::exchange(records_, {}))) lost_ += count + told;
 }
 
 }  // namespace slipgate

@@ -51,6 +51,7 @@ class Capture final : public TurnEnd {
   std::vector<uint8_t> records_;
   size_t gathered_ = 0;  // packets in records_
   uint64_t lost_ = 0;    // that the next record tells of
+  uint64_t told_ = 0;    // that records gathered now tell of
   std::array<uint64_t, kDropReasons> known_drops_;
 };
 

@@ -34,7 +34,7 @@ seen "^in [0-9]+ client: two; flow: icmp 10.7.0.3:0 > 203.0.113.2:0; verdict: st
 if command -v tshark >/dev/null; then
   cp "$W/user/all.pcapng" "$W/all.pcapng"
   tshark -r "$W/all.pcapng" -Y '_ws.malformed || ip.checksum.status == 0 || tcp.checksum.status == 0' -o ip.check_checksum:TRUE \
-    -o tcp.check_checksum:TRUE >"$W/malformed.txt" 2>"$W/tshark.log" || fail "tshark: $(cat "$W/tshark.log")"
+    -o tcp.check_checksum:TRUE -o tcp.desegment_tcp_streams:FALSE >"$W/malformed.txt" 2>"$W/tshark.log" || fail "tshark: $(cat "$W/tshark.log")"
   [ ! -s "$W/malformed.txt" ] || fail "tshark: $(head -5 "$W/malformed.txt")"
   [ "$(tshark -r "$W/all.pcapng" -Y 'frame.comment contains "denied_by_policy" && tcp.flags.reset == 1' 2>/dev/null | wc -l)" -ge 1 ] || fail "the comment in tshark"
 fi
