@@ -73,6 +73,8 @@ size_t UapiSession::take(std::string_view input, std::string &answer, size_t mos
     take_line(rest.substr(0, end), answer);
     taken += end + 1;
   }
+  // Before the answer leaves; and no more is changed than whoever applies it keeps up with.
+  if (changes_ > 0) control_.settle();
   return taken;
 }
 
@@ -101,7 +103,6 @@ void UapiSession::take_line(std::string_view line, std::string &answer) {
         return;
       }
       if (!error_) error_ = finish_peer();
-      control_.settle();
       return finish_request(answer, -error_);  // wg(8) takes a set's errno negated, as wireguard-go answers it
   }
 }

@@ -34,7 +34,7 @@ bool is_local(const Forward &forward) {
 }  // namespace
 
 // What knows all shards: where each peer lives, and which of them listens for which forward.
-class Gateway::Impl final : public WireGuardControl {
+class Gateway::Impl final : public WireGuardControl, TimerTarget {
  public:
   Impl(Loop &control, const GatewayOptions &options)
       : control_(control),
@@ -246,6 +246,7 @@ class Gateway::Impl final : public WireGuardControl {
 
  private:
   static constexpr size_t kMostForwards = 4096;
+  static constexpr Duration kLook = milliseconds(100);
 
   // A forward, where it listens, and which shard does if it is of direction local.
   struct Standing {
@@ -288,17 +289,17 @@ class Gateway::Impl final : public WireGuardControl {
     return threads_->ask(0, [&](GatewayShard &shard) { return shard.shard_of(*target); }).value_or(0);
   }
 
-  // Names and addresses of peers are looked at once, however many change in this turn.
+  // Names and addresses of peers are looked at a little later, once for all that change meanwhile.
   void peers_changed() {
+    if (!look_.armed()) control_.timers().arm(look_, control_.now() + kLook);
+  }
+
+  void on_timer(Timer &, Time) override {
     move_datagram_forwards();
-    if (std::exchange(names_stale_, true)) return;
-    control_.post([this, alive = std::weak_ptr<void>(alive_)] {
-      if (!alive.expired()) name_peers();
-    });
+    name_peers();
   }
 
   void name_peers() {
-    names_stale_ = false;
     const auto names = named_hosts(own_addresses(options_), peers());
     threads_->ask_all([&](GatewayShard &shard) { shard.set_names(names); });
   }
@@ -326,7 +327,7 @@ class Gateway::Impl final : public WireGuardControl {
   bool chosen_by_kernel_ = false;   // the port
   wireguard::PublicKey public_key_{};
   std::vector<Standing> forwards_;  // by number
-  bool names_stale_ = false;
+  Timer look_{*this};               // at peers that have changed
   std::shared_ptr<void> alive_ = std::make_shared<int>();
   std::unique_ptr<CaptureFile> capture_;  // null: off
   std::unique_ptr<ShardThreads> threads_;

@@ -46,7 +46,7 @@ GueLink::~GueLink() {
 
 void GueLink::set_peer(const Endpoint &endpoint) {
   peer_ = endpoint;
-  if (!ways_) ways_.emplace();
+  if (!ways_) ways_ = std::array<Way, 2>();
   for (Way &way : *ways_) way.path = {.remote = endpoint};
   if (options_.keepalive) loop_.timers().arm(keepalive_, loop_.now());
 }
