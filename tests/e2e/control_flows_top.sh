@@ -4,6 +4,7 @@
 #
 #   slipgate flows, top ── socket ── slipgate ──── TCP 7001, UDP 7, web on 203.0.113.2
 #                              one ────┘
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 servers
 write_config

@@ -3,6 +3,7 @@
 # while the gateway runs, too.
 #
 #   dig in one, two ──── slipgate 10.7.0.1 (no resolver is up)
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 peers() { # the file with these peers: NAME KEY ALLOWED...
   [ -e "$W/user/gateway.conf" ] || write_config

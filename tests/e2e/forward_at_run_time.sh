@@ -3,6 +3,7 @@
 #
 #   wan ── TCP 9001, UDP 9002 of the gateway ── slipgate ── one (10.7.0.2)
 #   one ── TCP 8000, UDP 8007 of 10.7.0.1 ───── slipgate ── web, echo on 203.0.113.2
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 servers
 gateway --name run -L 198.51.100.1:9000:10.7.0.2:9000

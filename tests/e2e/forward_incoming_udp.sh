@@ -2,6 +2,7 @@
 # -u: a UDP port of the host leads to a server inside, and its answers lead back, also with a source that was given.
 #
 #   203.0.113.2 ──── slipgate 203.0.113.1:8001, :8002 ──── one answers on :8001, :8002
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 gateway -u 203.0.113.1:8001,,10.7.0.2:8001 -u 203.0.113.1:8002,192.0.2.9:99,10.7.0.2:8002 \
   -u "[2001:db8:203::1]:8001,,[fd07::2]:8001"

@@ -2,6 +2,7 @@
 # -L: listen on the host, connect inside; TCP and UDP, both families, the shorter spelling on loopback.
 #
 #   203.0.113.2 and the host itself ──── slipgate -L ──── one
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 gateway -L 203.0.113.1:8001:10.7.0.2:8003 -L "[2001:db8:203::1]:8001:[fd07::2]:8003" -L 8002:10.7.0.2:8003 \
   -L udp://203.0.113.1:8001:10.7.0.2:8004

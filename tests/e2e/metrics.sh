@@ -4,6 +4,7 @@
 #
 #   curl ── HTTP ── slipgate ──── web on 203.0.113.2
 #           one ────────┘
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 servers
 gateway --name "caf\"e" --metrics 127.0.0.1:9100

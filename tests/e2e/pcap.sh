@@ -1,6 +1,7 @@
 #!/bin/bash
 # --pcap: every inside packet of every thread, both ways, whole, with client, flow and verdict as its comment; tshark
 # (where there is one) finds nothing malformed.
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 servers
 mkfifo "$W/pipe"

@@ -3,6 +3,7 @@
 # `peer remove` ends it.
 #
 #   phone ──── slipgate wireguard gateway.conf, to which `slipgate peer add phone` adds
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 gateway
 peer_command() {

@@ -2,6 +2,7 @@
 # Peers reach each other by their inside addresses.
 #
 #   one 10.7.0.2, fd07::2 ──── slipgate ──── two 10.7.0.3, fd07::3
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 gateway
 client one

@@ -2,6 +2,7 @@
 # SIGTERM: new connections are no longer taken, the open one may finish, then the gateway ends with 0.
 #
 #   one ──── slipgate ──── echo 203.0.113.2:7000
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 servers
 gateway

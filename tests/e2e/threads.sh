@@ -3,6 +3,7 @@
 #
 #   one (first thread) ──┬── slipgate --threads 2 ──── 203.0.113.2
 #   two (second thread) ─┘       203.0.113.1:8001, :8002 ──── two answers on :8001, :8002
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 status() { XDG_RUNTIME_DIR=$W/user "$PROGRAM" status --json | python3 -c "import json, sys; print(json.load(sys.stdin)['$1'])"; }
 servers

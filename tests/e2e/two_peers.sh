@@ -3,6 +3,7 @@
 #
 #   one ── 198.51.100.1 ──┬── slipgate ──── 203.0.113.2
 #   two ── 2001:db8:100::1┘
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 servers
 gateway

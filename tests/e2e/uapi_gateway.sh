@@ -4,6 +4,7 @@
 #
 #   wg ── slipgate wg ── socket ── slipgate ──── iperf3 on 203.0.113.2
 #                  one ────────────┘
+# threads meet: run under ThreadSanitizer, too
 . "$(dirname "$0")/../support/harness.sh"
 background iperf3 in_server iperf3 -s --forceflush
 wait_for 30 grep -q "listening" "$W/iperf3.log"
