@@ -75,6 +75,10 @@ namespace slipgate {
   X(no_ping_socket, "kernel refuses ping sockets (net.ipv4.ping_group_range)")          \
   X(no_ipv6, "host has no IPv6")                                                        \
   X(no_service, "nothing is served at this address and port")                           \
+  X(egress_no_udp, "--egress proxy carries no datagrams")                               \
+  X(egress_no_echo, "--egress proxy carries no echoes")                                 \
+  X(proxy_unreachable, "--egress proxy unreachable")                                    \
+  X(proxy_failed, "--egress proxy breaks its protocol or refuses us")                   \
   X(idle_timeout, "flow idle for too long")                                             \
   X(message_too_long, "datagram too long for the path")                                 \
   X(send_failed, "host socket did not take the datagram")                               \

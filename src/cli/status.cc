@@ -49,6 +49,11 @@ void print_status(const json &status) {
       if (warning.is_string()) print(fmt::format("  warning: {}\n", warning.get<std::string>()));
     }
   }
+  if (status.contains("egress") && status["egress"].is_array()) {
+    for (const json &rule : status["egress"]) {
+      if (rule.is_string()) print(fmt::format("  egress: {}\n", rule.get<std::string>()));
+    }
+  }
   print_peers(status);
   if (status.contains("drops") && status["drops"].is_object()) {
     for (const auto &[reason, count] : status["drops"].items())

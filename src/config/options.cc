@@ -10,8 +10,9 @@
 #include "config/tun.h"
 #include "config/values.h"
 #include "config/wg_quick.h"
+#include "flow/egress.h"
 #include "flow/forward_spec.h"
-#include "flow/policy.h"
+#include "flow/rules.h"
 #include "wire/dns.h"
 
 namespace slipgate {
@@ -27,6 +28,7 @@ constexpr uint64_t kLongestTimeout = 30 * 24 * 3600;
 constexpr uint64_t kMostFlows = 16 << 20;
 constexpr uint64_t kLongestQueue = 1 << 20;
 constexpr size_t kLongestGatewayName = 64;
+constexpr size_t kMostEgressRules = 1024;  // each is looked at for every flow
 
 // Reads a number within bounds into a field.
 template <typename T>
@@ -48,6 +50,14 @@ Result<void> rules(std::string_view value, std::vector<PolicyRule> &list) {
   Result<std::vector<PolicyRule>> read = parse_policy_rules(value);
   if (!read) return read.error();
   list.insert(list.end(), read->begin(), read->end());
+  return {};
+}
+
+Result<void> egress(std::string_view value, EgressOptions &list) {
+  if (list.size() == kMostEgressRules) return Error{kSecretValue, fmt::format("more than {}", kMostEgressRules)};
+  Result<EgressRule> read = parse_egress(value);
+  if (!read) return Error{kSecretValue, read.error().text};
+  list.push_back(std::move(*read));
   return {};
 }
 
@@ -145,6 +155,10 @@ const GatewayRow kLinkOptions[] = {
        o.policy.enable_host = true;
        return {};
      }},
+    {"egress", 0, "[RULE=]URL",
+     "by which way flows leave, those of RULE (as for --allow) or all; the first that fits counts: direct, "
+     "socks5://[USER:PASSWORD@]HOST:PORT or http://HOST:PORT",
+     "direct", true, [](GatewayOptions &o, std::string_view v) { return egress(v, o.egress); }},
     {"source-ipv4", 0, "IP", "local address of outgoing IPv4 sockets", "kernel's choice", false,
      [](GatewayOptions &o, std::string_view v) { return source_address(v, true, o.source_ipv4); }},
     {"source-ipv6", 0, "IP", "local address of outgoing IPv6 sockets", "kernel's choice", false,

@@ -30,6 +30,28 @@ struct PolicyOptions {
   bool closed = false;            // nothing is allowed but by rule (slirpnetstack)
 };
 
+// A proxy that connections, and datagrams if it carries them, leave by.
+struct Proxy {
+  enum class Kind : uint8_t { socks5, http };
+
+  Kind kind = Kind::socks5;
+  std::string host;  // IP literal or host name
+  uint16_t port = 0;
+  std::string user, password;  // for socks5 (RFC 1929); empty: none
+
+  bool operator==(const Proxy &) const = default;
+  std::string to_string() const;  // "socks5://192.0.2.1:1080": never the user and the password
+};
+using ProxyPtr = std::shared_ptr<const Proxy>;
+
+// One `--egress [RULE=]URL`.
+struct EgressRule {
+  std::optional<std::vector<PolicyRule>> rules;  // for flows that any of them is about; none: for all
+  ProxyPtr proxy;                                // null: directly
+  std::string text;                              // as it was written, without user and password
+};
+using EgressOptions = std::vector<EgressRule>;  // the first that matches counts
+
 // `-L`, `-R`, `-t`, `-u`: a listener on one side whose connections or datagrams go to a target on the other.
 struct Forward {
   enum class Direction : uint8_t { local, remote };  // local: listen on the host, connect inside; remote: the other way

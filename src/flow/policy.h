@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/drop_reason.h"
-#include "base/result.h"
 #include "flow/options.h"
+#include "flow/rules.h"
 
 namespace slipgate {
 
@@ -38,26 +38,21 @@ class Policy {
 
   // All addresses of the host, again whenever they change.
   void set_host_addresses(const std::vector<HostAddress> &addresses);
-  // Names in rules match nothing until they are resolved: resolve them before serving.
+  // Names in rules, as Rules has them.
   std::vector<std::string> names() const;
   void set_resolved(std::string_view name, const std::vector<IpAddress> &addresses);
-  // Names that another policy knows already need not wait for their look-up.
   void keep_resolved(const Policy &before);
 
  private:
   std::string_view closed_by_default(const IpAddress &address) const;  // why; empty: open
 
-  PolicyOptions options_;
+  Rules deny_, allow_;
+  bool enable_host_, closed_;
   std::vector<IpAddress> host_addresses_;   // sorted
   std::vector<IpAddress> host_broadcasts_;  // sorted; of the host's IPv4 networks
 };
 
 // The IPv4 address that an IPv6 address carries, for which a translator or tunnel may unwrap it.
 std::optional<IpAddress> embedded_v4(const IpAddress &address);
-
-// A comma list of rules: [tcp|udp|icmp]://IP-or-CIDR-or-NAME[:PORT[-PORT]]; IPv6 with a port in brackets. Without a
-// protocol a rule is for `unnamed` (none: all). No port, 0 or 0-0: every port.
-Result<std::vector<PolicyRule>> parse_policy_rules(std::string_view text,
-                                                   std::optional<Protocol> unnamed = std::nullopt);
 
 }  // namespace slipgate

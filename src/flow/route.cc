@@ -26,8 +26,8 @@ Protocol protocol_of(Forward::Transport transport) {
 
 }  // namespace
 
-Router::Router(RouteOptions options, const Policy &policy, IsPeer is_peer)
-    : options_(std::move(options)), policy_(policy), is_peer_(std::move(is_peer)) {}
+Router::Router(RouteOptions options, const Policy &policy, const Egress &egress, IsPeer is_peer)
+    : options_(std::move(options)), policy_(policy), egress_(egress), is_peer_(std::move(is_peer)) {}
 
 void Router::set_forward(size_t index, const ForwardPtr &forward) {
   if (index >= options_.forwards.size()) options_.forwards.resize(index + 1);
@@ -67,9 +67,23 @@ Target Router::route(const FlowKey &key, uint32_t client) const {
   if (is_own(address)) return target::Refused{DropReason::no_service};  // lesson: own-address-never-dialled
   if (!policy_.check(key).allowed) return target::Refused{DropReason::denied_by_policy};
   if (is_peer_ && is_peer_(address, client)) return target::Peer{key.outside};
-  if (echo) return target::HostEcho{address};
-  if (key.protocol == Protocol::tcp) return target::HostTcp{key.outside};
-  return target::HostUdp{key.outside};
+  return outwards(key);
+}
+
+Target Router::outwards(const FlowKey &key) const {
+  Egress::Way way = egress_.choose(key);
+  const bool tcp = key.protocol == Protocol::tcp, udp = key.protocol == Protocol::udp;
+  if (!way.proxy) {
+    if (tcp) return target::HostTcp{key.outside};
+    if (udp) return target::HostUdp{key.outside};
+    return target::HostEcho{key.outside.address};
+  }
+  const bool http = way.proxy->kind == Proxy::Kind::http;
+  if (tcp && http) return target::HttpTcp{key.outside, std::move(way.proxy)};
+  if (tcp) return target::Socks5Tcp{key.outside, std::move(way.proxy)};
+  if (!udp) return target::Refused{DropReason::egress_no_echo};
+  if (http) return target::Refused{DropReason::egress_no_udp};
+  return target::Socks5Udp{key.outside, std::move(way.proxy), way.number};
 }
 
 }  // namespace slipgate

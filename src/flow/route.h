@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "flow/egress.h"
 #include "flow/options.h"
 #include "flow/policy.h"
 #include "flow/target.h"
@@ -26,12 +27,13 @@ class Router {
   // client that may send from anywhere is not everybody's neighbour.
   using IsPeer = std::function<bool(const IpAddress &address, uint32_t client)>;
 
-  // `policy` outlives the router and may change under it. Without `is_peer` clients do not reach each other.
-  Router(RouteOptions options, const Policy &policy, IsPeer is_peer = {});
+  // `policy` and `egress` outlive the router and may change under it. Without `is_peer` clients do not reach each
+  // other.
+  Router(RouteOptions options, const Policy &policy, const Egress &egress, IsPeer is_peer = {});
 
   // For a flow that `client` opens, key.inside to key.outside. In this order: `-R` listeners, DNS, echo answered here;
   // the rest of the own addresses is refused (no_service); what the policy closes is refused (denied_by_policy); other
-  // clients; the host's network.
+  // clients; the world, by the way that `egress` says (what that does not carry is refused).
   Target route(const FlowKey &key, uint32_t client) const;
 
   // A forward comes, or goes (null), while we run.
@@ -44,11 +46,13 @@ class Router {
   Verdict verdict(const FlowKey &key) const { return policy_.check(key); }
 
  private:
+  Target outwards(const FlowKey &key) const;
   bool is_own(const IpAddress &address) const;
   bool listens(const Forward &forward, const FlowKey &key) const;
 
   RouteOptions options_;
   const Policy &policy_;
+  const Egress &egress_;
   IsPeer is_peer_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/address.h"
 #include "base/drop_reason.h"
+#include "flow/options.h"
 
 namespace slipgate {
 
@@ -23,6 +24,23 @@ struct HostUdp {
 struct HostEcho {
   IpAddress address;
   bool operator==(const HostEcho &) const = default;
+};
+// The same by a proxy (`--egress`): a connection, datagrams (RFC 1928), a connection (CONNECT, RFC 9110 section 9.3.6).
+struct Socks5Tcp {
+  Endpoint endpoint;
+  ProxyPtr proxy;
+  bool operator==(const Socks5Tcp &) const = default;
+};
+struct Socks5Udp {
+  Endpoint endpoint;
+  ProxyPtr proxy;
+  uint16_t way = 0;  // Egress::Way::number: one client endpoint has one association for each
+  bool operator==(const Socks5Udp &) const = default;
+};
+struct HttpTcp {
+  Endpoint endpoint;
+  ProxyPtr proxy;
+  bool operator==(const HttpTcp &) const = default;
 };
 // The built-in DNS server, over the protocol of the flow.
 struct Dns {
@@ -50,7 +68,8 @@ struct Refused {
 
 }  // namespace target
 
-using Target = std::variant<target::HostTcp, target::HostUdp, target::HostEcho, target::Dns, target::Echo,
-                            target::RemoteForward, target::Peer, target::Refused>;
+using Target =
+    std::variant<target::HostTcp, target::HostUdp, target::HostEcho, target::Socks5Tcp, target::Socks5Udp,
+                 target::HttpTcp, target::Dns, target::Echo, target::RemoteForward, target::Peer, target::Refused>;
 
 }  // namespace slipgate

@@ -7,6 +7,8 @@
 
 #include "dns/resolver.h"
 #include "dns/serve_stream.h"
+#include "host/http_connect.h"
+#include "host/socks5.h"
 #include "io/stream_pair.h"
 
 namespace slipgate {
@@ -19,6 +21,25 @@ Task<Result<StreamPtr>> dial_within(Loop &loop, Endpoint to, Duration timeout) {
   co_return std::move(*stream);
 }
 
+// The operator's word: no policy, and the addresses of a name are tried in turn.
+Task<Result<Reached, DialError>> dial_name(Context *context, std::string name, uint16_t port, DialOptions options) {
+  Result<std::vector<IpAddress>> addresses = co_await context->resolver.resolve(name);
+  if (!addresses) co_return DialError{.code = addresses.error().code == ECANCELED ? ECANCELED : EHOSTUNREACH};
+  DialError error{.code = EHOSTUNREACH};
+  for (const IpAddress &address : *addresses) {
+    options.source = context->source_for(address);
+    Result<StreamPtr, DialError> stream = co_await dial_tcp(context->loop, Endpoint{address, port}, options);
+    if (stream) co_return Reached{std::move(*stream), address};
+    error = stream.error();
+    if (error.code == ECANCELED) break;
+  }
+  co_return error;
+}
+
+std::string via(const Endpoint &endpoint, const Proxy &proxy) {
+  return fmt::format("{} via {}", endpoint.to_string(), proxy.to_string());
+}
+
 }  // namespace
 
 dns::DialStream dial_name_server(Loop &loop) {
@@ -27,6 +48,12 @@ dns::DialStream dial_name_server(Loop &loop) {
 
 Task<Result<StreamPtr, DialError>> Dialer::dial(Target target, uint32_t client, DialOptions wishes) {
   if (auto *host = std::get_if<target::HostTcp>(&target)) co_return co_await dial_host(host->endpoint, wishes);
+  if (auto *socks5 = std::get_if<target::Socks5Tcp>(&target)) {
+    co_return co_await dial_socks5(socks5->endpoint, socks5->proxy, wishes);
+  }
+  if (auto *http = std::get_if<target::HttpTcp>(&target)) {
+    co_return co_await dial_http(http->endpoint, http->proxy, wishes);
+  }
   if (auto *forward = std::get_if<target::RemoteForward>(&target)) co_return co_await dial_forward(forward->index);
   if (std::holds_alternative<target::Dns>(target)) co_return dial_dns(client);
   co_return DialError{.code = ECONNREFUSED};
@@ -36,6 +63,8 @@ std::string Dialer::describe(const Target &target, const Endpoint &asked) const 
   if (auto *host = std::get_if<target::HostTcp>(&target); host && host->endpoint != asked) {
     return host->endpoint.to_string();
   }
+  if (auto *socks5 = std::get_if<target::Socks5Tcp>(&target)) return via(socks5->endpoint, *socks5->proxy);
+  if (auto *http = std::get_if<target::HttpTcp>(&target)) return via(http->endpoint, *http->proxy);
   if (auto *remote = std::get_if<target::RemoteForward>(&target)) {
     const Forward &forward = *forwards_[remote->index];
     return fmt::format("{}:{}", forward.target, forward.target_port ? forward.target_port : forward.listen.port);
@@ -48,19 +77,35 @@ Task<Result<StreamPtr, DialError>> Dialer::dial_host(Endpoint endpoint, DialOpti
   return dial_tcp(context_.loop, endpoint, options);
 }
 
-// A forward's target is the operator's word: no policy, and the addresses of a name are tried in turn.
+// What the way to the proxy says is nothing about the destination.
+Task<Result<Reached, DialError>> dial_proxy(Context &context, ProxyPtr proxy, DialOptions options) {
+  options.timeout = kProxyPatience;
+  options.hops = 0;
+  Result<Reached, DialError> reached = co_await dial_name(&context, proxy->host, proxy->port, options);
+  if (reached) co_return std::move(*reached);
+  const DialError &error = reached.error();
+  if (drop_reason_for(error) == DropReason::descriptors_exhausted) co_return error;
+  co_return proxy_error(error.code, DropReason::proxy_unreachable);
+}
+
+Task<Result<StreamPtr, DialError>> Dialer::dial_socks5(Endpoint endpoint, ProxyPtr proxy, DialOptions options) {
+  Result<Reached, DialError> reached = co_await dial_proxy(context_, proxy, options);
+  if (!reached) co_return reached.error();
+  co_return co_await connect_by_socks5(context_.loop, std::move(reached->stream), proxy, endpoint, options.timeout);
+}
+
+Task<Result<StreamPtr, DialError>> Dialer::dial_http(Endpoint endpoint, ProxyPtr proxy, DialOptions options) {
+  Result<Reached, DialError> reached = co_await dial_proxy(context_, proxy, options);
+  if (!reached) co_return reached.error();
+  co_return co_await connect_by_http(context_.loop, std::move(reached->stream), endpoint, options.timeout);
+}
+
 Task<Result<StreamPtr, DialError>> Dialer::dial_forward(size_t index) {
   const ForwardPtr forward = forwards_[index];
-  const std::string name = forward->target;
   const uint16_t port = forward->target_port ? forward->target_port : forward->listen.port;
-  Result<std::vector<IpAddress>> addresses = co_await context_.resolver.resolve(name);
-  if (!addresses) co_return DialError{.code = EHOSTUNREACH};
-  Result<StreamPtr, DialError> outside = DialError{.code = EHOSTUNREACH};
-  for (const IpAddress &address : *addresses) {
-    outside = co_await dial_tcp(context_.loop, Endpoint{address, port});
-    if (outside || outside.error().code == ECANCELED) break;
-  }
-  co_return outside;
+  Result<Reached, DialError> reached = co_await dial_name(&context_, forward->target, port, {});
+  if (!reached) co_return reached.error();
+  co_return std::move(reached->stream);
 }
 
 StreamPtr Dialer::dial_dns(uint32_t client) {

@@ -26,12 +26,22 @@ class Dialer {
 
  private:
   Task<Result<StreamPtr, DialError>> dial_host(Endpoint endpoint, DialOptions options);
+  Task<Result<StreamPtr, DialError>> dial_socks5(Endpoint endpoint, ProxyPtr proxy, DialOptions options);
+  Task<Result<StreamPtr, DialError>> dial_http(Endpoint endpoint, ProxyPtr proxy, DialOptions options);
   Task<Result<StreamPtr, DialError>> dial_forward(size_t index);
   StreamPtr dial_dns(uint32_t client);
 
   Context &context_;
   const ForwardList &forwards_;
 };
+
+// A connection to what was given by name, and the address that it was had at.
+struct Reached {
+  StreamPtr stream;
+  IpAddress address;
+};
+// To a proxy, with its first words unsaid.
+Task<Result<Reached, DialError>> dial_proxy(Context &context, ProxyPtr proxy, DialOptions options = {});
 
 // How the DNS reaches a name server by TLS.
 dns::DialStream dial_name_server(Loop &loop);

@@ -105,6 +105,7 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     threads_->ask_all([&](GatewayShard &shard) {
       shard.change_peers(gone, peers);
       shard.set_policy(fresh.policy);
+      shard.set_egress(fresh.egress);
     });
     peers_changed();
     return {};

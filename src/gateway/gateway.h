@@ -25,7 +25,7 @@ class Gateway {
   static Result<std::unique_ptr<Gateway>> open(Loop &control, const GatewayOptions &options);
   ~Gateway();
 
-  // Takes over what differs from the options in force: peers, policy, forwards. Standing flows and sessions stay. What
+  // Takes over what differs from the options in force: peers, policy, egress. Standing flows and sessions stay. What
   // can only change with a restart (the port, addresses, MTU) is named in `unchanged`.
   Result<void> reload(const GatewayOptions &options, std::vector<std::string> &unchanged);
 

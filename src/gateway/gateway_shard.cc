@@ -39,6 +39,12 @@ dns::Options resolving(const GatewayOptions &options) {
   return resolving;
 }
 
+std::vector<std::string> texts_of(const EgressOptions &egress) {
+  std::vector<std::string> texts;
+  for (const EgressRule &rule : egress) texts.push_back(rule.text);
+  return texts;
+}
+
 }  // namespace
 
 FlowLimits limits_in_force(FlowLimits limits) {
@@ -72,7 +78,9 @@ GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget
       source_{options.source_ipv4, options.source_ipv6},
       mailbox_(loop, kMailboxBytes, [this](const Parcel &parcel) { open_parcel(parcel); }),
       policy_(options.policy),
-      router_(route_options(options), policy_,
+      egress_(options.egress),
+      egress_rules_(texts_of(options.egress)),
+      router_(route_options(options), policy_, egress_,
               [this](const IpAddress &address, uint32_t client) { return is_neighbour(address, client); }),
       flows_(limits_, loop.timers(), secret_.words, &budget),
       heap_trim_(loop.timers(), flows_),
@@ -195,6 +203,14 @@ void GatewayShard::set_policy(const PolicyOptions &policy) {
   fresh.keep_resolved(policy_);
   policy_ = std::move(fresh);
   host_moved();
+  names_changed_.notify();
+}
+
+void GatewayShard::set_egress(const EgressOptions &egress) {
+  Egress fresh(egress);
+  fresh.keep_resolved(egress_);
+  egress_ = std::move(fresh);
+  egress_rules_ = texts_of(egress);
   names_changed_.notify();
 }
 
@@ -369,11 +385,16 @@ Task<bool> GatewayShard::resolve_endpoints(std::weak_ptr<void> alive, bool quiet
 
 Task<bool> GatewayShard::resolve_rules(std::weak_ptr<void> alive, bool quiet) {
   bool all = true;
-  for (const std::string &name : policy_.names()) {
+  std::vector<std::string> names = policy_.names(), more = egress_.names();
+  names.insert(names.end(), more.begin(), more.end());
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  for (const std::string &name : names) {
     Result<std::vector<IpAddress>> found = co_await resolver_.resolve(name);
     if (alive.expired()) co_return false;
     if (found) {
       policy_.set_resolved(name, *found);
+      egress_.set_resolved(name, *found);
     } else {
       all = false;
       if (!quiet) log::warn("rule for {}: {}; it matches nothing, trying again", name, found.error().text);
@@ -408,6 +429,7 @@ GatewayStatus GatewayShard::status() const {
   status.flows_limit = limits_.max_flows;
   status.connections = context_.stack().connections();
   status.ping_sockets = ping_sockets_;
+  status.egress = egress_rules_;
   if (wireguard_) {
     status.public_key = wireguard_->public_key();
     status.peers = wireguard_->peers();

@@ -71,6 +71,7 @@ class GatewayShard final : public StackEvents, Neighbours {
   // The names of all peers of the gateway, for DNS.
   void set_names(const std::vector<dns::NamedHost> &names) { dns_.set_names(names); }
   void set_policy(const PolicyOptions &policy);
+  void set_egress(const EgressOptions &egress);
 
   // Forward number `index`, or none any more (null): connections that stand stay.
   void set_forward(size_t index, const ForwardPtr &forward);
@@ -158,6 +159,8 @@ class GatewayShard final : public StackEvents, Neighbours {
   Mailbox<Parcel> mailbox_;
   ForwardList forward_list_;
   Policy policy_;
+  Egress egress_;
+  std::vector<std::string> egress_rules_;  // as text
   Router router_;
   FlowTable flows_;
   HeapTrim heap_trim_;

@@ -32,6 +32,7 @@ struct GatewayOptions {
   dns::Options resolving;             // whom it asks, and the domain of peers' names (empty: NAME.internal)
   std::vector<IpAddress> pingable;    // we answer echo here; empty: the own inside addresses
   PolicyOptions policy;
+  EgressOptions egress;
   std::vector<Forward> forwards;
   FlowLimits limits;
   std::optional<IpAddress> source_ipv4, source_ipv6;

@@ -22,6 +22,8 @@ Refusal datagram_refusal(DropReason reason, bool v4) {
                 : Refusal::unreachable(icmpv6::kDestinationUnreachable, icmpv6::kPortUnreachable);
     case DropReason::no_ipv6:
     case DropReason::host_unreachable:
+    case DropReason::proxy_unreachable:
+    case DropReason::proxy_failed:
       return v4 ? Refusal::unreachable(icmp::kDestinationUnreachable, icmp::kHostUnreachable)
                 : Refusal::unreachable(icmpv6::kDestinationUnreachable, icmpv6::kNoRoute);
     case DropReason::ttl_expired:

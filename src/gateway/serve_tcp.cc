@@ -54,7 +54,9 @@ Task<> TcpService::serve_request(StreamRequestPtr request) {
   }
 
   const uint8_t hops = request->hops();
-  const bool routed = std::holds_alternative<target::HostTcp>(target);
+  const bool direct = std::holds_alternative<target::HostTcp>(target);
+  const bool routed =
+      direct || std::holds_alternative<target::Socks5Tcp>(target) || std::holds_alternative<target::HttpTcp>(target);
   if (routed && hops <= 1) {
     context_.counters().drop(DropReason::ttl_expired);
     Refusal refusal = tcp_refusal(DropReason::ttl_expired, v4);
@@ -75,7 +77,7 @@ Task<> TcpService::serve_request(StreamRequestPtr request) {
 
   flow->host = dialer_.describe(target, key.outside);
   DialOptions wishes;
-  if (routed && hops <= kTracedHops) wishes.hops = static_cast<uint8_t>(hops - 1);
+  if (direct && hops <= kTracedHops) wishes.hops = static_cast<uint8_t>(hops - 1);
   wishes.service_class = request->service_class();
   Result<StreamPtr, DialError> outside = co_await dialer_.dial(target, request->client(), wishes);
   if (!outside) {

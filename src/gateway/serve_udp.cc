@@ -8,6 +8,7 @@
 #include "dns/resolver.h"
 #include "dns/server.h"
 #include "gateway/refusals.h"
+#include "gateway/socks5_flow.h"
 #include "host/error_queue.h"
 #include "host/udp.h"
 #include "wire/ip.h"
@@ -29,6 +30,8 @@ DatagramInfo info_of(const DatagramHeader &header) {
 // A client endpoint's host socket.
 class Mapping final : public DatagramFlow, DatagramPortOwner {
  public:
+  static constexpr FlowState kFirstState = FlowState::established;
+
   Mapping(Context &context, const FlowKey &key)
       : context_(context), key_(key), port_(context.loop, *this, context.source) {}
 
@@ -87,6 +90,7 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
 // One client's datagrams to a `-R` listener: on to the forward's target, and back as from the listener.
 class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
  public:
+  static constexpr FlowState kFirstState = FlowState::established;
   // Datagrams that wait until the target's name is resolved.
   static constexpr size_t kMostWaiting = 16;
 
@@ -202,7 +206,8 @@ void UdpService::serve(const FlowKey &key, uint32_t client, Bytes payload, const
     serve_dns(key, client, payload);
     return;
   }
-  if (info.ttl <= 1 && std::holds_alternative<target::HostUdp>(target)) {
+  auto *socks5 = std::get_if<target::Socks5Udp>(&target);
+  if (info.ttl <= 1 && (socks5 || std::holds_alternative<target::HostUdp>(target))) {
     refuse(key, DropReason::ttl_expired, original);
     return;
   }
@@ -216,6 +221,8 @@ void UdpService::serve(const FlowKey &key, uint32_t client, Bytes payload, const
     } else {
       carrier = open<Mapping>(mapping, key, client, original);
     }
+  } else if (socks5) {
+    carrier = socks5_flow(*socks5, key, client, original);
   } else {
     auto *refused = std::get_if<target::Refused>(&target);
     refuse(key, refused ? refused->reason : DropReason::no_service, original);
@@ -229,7 +236,7 @@ DatagramFlow *UdpService::open(const FlowKey &flow_key, const FlowKey &key, uint
   auto carrier = std::make_unique<Carrier>(context_, flow_key, std::forward<Arguments>(arguments)...);
   std::variant<Flow *, DropReason> admitted =
       context_.draining ? DropReason::too_many_flows
-                        : context_.flows.open(flow_key, client, FlowState::established, *carrier);
+                        : context_.flows.open(flow_key, client, Carrier::kFirstState, *carrier);
   if (auto *reason = std::get_if<DropReason>(&admitted)) {
     refuse(key, *reason, original);
     return nullptr;
@@ -237,6 +244,19 @@ DatagramFlow *UdpService::open(const FlowKey &flow_key, const FlowKey &key, uint
   context_.counters().udp_flows_opened++;
   carrier->admitted(**std::get_if<Flow *>(&admitted));
   return carrier.release();  // its flow's idle timeout ends it
+}
+
+// A mapping like others, but one for each way out. A way may have got another proxy since it was opened.
+DatagramFlow *UdpService::socks5_flow(const target::Socks5Udp &target, const FlowKey &key, uint32_t client,
+                                      Bytes original) {
+  FlowKey mapping = mapping_key(key);
+  mapping.outside.port = target.way;
+  if (Flow *flow = context_.flows.find(mapping)) {
+    auto &standing = static_cast<Socks5Flow &>(flow->owner);
+    if (standing.proxy() == *target.proxy) return &standing;
+    delete &standing;
+  }
+  return open<Socks5Flow>(mapping, key, client, original, target.proxy);
 }
 
 void UdpService::refuse(const FlowKey &key, DropReason reason, Bytes original) {

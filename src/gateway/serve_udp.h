@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "flow/target.h"
 #include "gateway/carried_flow.h"
 #include "gateway/context.h"
 
@@ -27,6 +28,7 @@ class UdpService {
  private:
   void refuse(const FlowKey &key, DropReason reason, Bytes original);
   void serve_dns(const FlowKey &key, uint32_t client, Bytes payload);
+  DatagramFlow *socks5_flow(const target::Socks5Udp &target, const FlowKey &key, uint32_t client, Bytes original);
   // Admits a flow and makes its carrier; null: refused.
   template <typename Carrier, typename... Arguments>
   DatagramFlow *open(const FlowKey &flow_key, const FlowKey &key, uint32_t client, Bytes original,

@@ -38,6 +38,7 @@ struct GatewayStatus {
   size_t threads = 1;
   size_t flows = 0, flows_limit = 0, connections = 0;
   bool ping_sockets = true;
+  std::vector<std::string> egress;  // its rules, as they were written, without users and passwords
   std::vector<wireguard::PeerStatus> peers;
   Counters counters;
 };

@@ -281,6 +281,7 @@ std::string DialError::to_string() const {
   if (has_icmp) {
     text += fmt::format(" (ICMP{} type {} code {})", icmp_is_v4 ? "" : "v6", icmp_type, icmp_code);
   }
+  if (reason) text += fmt::format(": {}", description_of(*reason));
   return text;
 }
 
@@ -368,6 +369,7 @@ Refusal refusal_for(const DialError &error, bool client_is_v4) {
 }
 
 DropReason drop_reason_for(const DialError &error) {
+  if (error.reason) return *error.reason;
   switch (error.code) {
     case ECONNREFUSED:
     case ECONNRESET:

@@ -28,7 +28,8 @@ struct DialError {
   bool icmp_is_v4 = true;
   uint8_t icmp_type = 0;
   uint8_t icmp_code = 0;
-  IpAddress reporter;  // whose message it is
+  IpAddress reporter;                // whose message it is
+  std::optional<DropReason> reason;  // how it is counted; none: by its code
 
   std::string to_string() const;
 };

@@ -1,5 +1,5 @@
-// The head of an HTTP/1 request (RFC 9112 sections 2 to 5): request line and fields, up to the empty line. What comes
-// behind it is the caller's business.
+// The head of an HTTP/1 message (RFC 9112 sections 2 to 5): its first line and fields, up to the empty line; and the
+// CONNECT of who speaks to a proxy (RFC 9110 section 9.3.6). What comes behind a head is the caller's business.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/address.h"
 
 namespace slipgate {
 
@@ -36,5 +38,18 @@ struct HttpRequest {
 
 // Looks at the first bytes of a request.
 HttpRequest parse_http_request(std::string_view text);
+
+struct HttpResponse {
+  enum class State : uint8_t { incomplete, malformed, complete };  // as of a request
+  State state = State::malformed;
+  size_t size = 0;      // bytes of the head with its empty line
+  unsigned status = 0;  // 200
+};
+
+// Looks at the first bytes of a response.
+HttpResponse parse_http_response(std::string_view text);
+
+// The request for a tunnel to `to`.
+std::string make_connect_request(const Endpoint &to);
 
 }  // namespace slipgate

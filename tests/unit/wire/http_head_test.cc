@@ -65,3 +65,28 @@ TEST_CASE("what is no head, or too long, is malformed") {
     CHECK(parse_http_request(text).state == State::malformed);
   }
 }
+
+TEST_CASE("a response's head: its status, and what follows is left alone") {
+  using Is = HttpResponse::State;
+  const std::string head = "HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n";
+  for (size_t size = 0; size < head.size(); size++) {
+    CAPTURE(size);
+    CHECK(parse_http_response(head.substr(0, size)).state == Is::incomplete);
+  }
+  HttpResponse response = parse_http_response(head + "SSH-2.0");
+  REQUIRE(response.state == Is::complete);
+  CHECK(response.size == head.size());
+  CHECK(response.status == 200);
+  CHECK(parse_http_response("HTTP/1.0 503 no\r\nContent-Length: 7\r\n\r\n").status == 503);
+  CHECK(parse_http_response("HTTP/1.0 407\r\n\r\n").state == Is::malformed);  // no space behind the code
+  for (const char *text : {"SSH-2.0", "\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/2 200\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nno colon\r\n\r\n"}) {
+    CAPTURE(text);
+    CHECK(parse_http_response(text).state == Is::malformed);
+  }
+  std::string endless = "HTTP/1.1 200 OK\r\nX: ";
+  endless.resize(kMostHttpHeadBytes, 'x');
+  CHECK(parse_http_response(endless).state == Is::malformed);
+  CHECK(make_connect_request(*Endpoint::parse("[2001:db8::1]:443")) ==
+        "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n");
+}
