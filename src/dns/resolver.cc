@@ -29,6 +29,7 @@ struct Resolver::Asked {
   int waiting = 2;
   bool failed = false;  // a server failed, as opposed to: the name or its addresses do not exist
   std::vector<IpAddress> v4, v6;
+  uint32_t ttl = UINT32_MAX;  // the least of all records that led there
 };
 
 void Resolver::Asked::take(Type type, Bytes message) {
@@ -40,6 +41,7 @@ void Resolver::Asked::take(Type type, Bytes message) {
     return;
   }
   for (const Record &record : response->answers) {
+    ttl = std::min(ttl, record.ttl);
     if (!record.is(type)) continue;
     Bytes data = message.subspan(record.data_offset, record.data_size);
     if (type == Type::A && data.size() == 4) v4.push_back(IpAddress::from_v4(data));
@@ -78,7 +80,13 @@ std::vector<Name> Resolver::candidates(const std::string &text, const Name &name
 }
 
 Task<Result<std::vector<IpAddress>>> Resolver::resolve(std::string name) {
-  if (std::optional<IpAddress> literal = IpAddress::parse(name)) co_return std::vector<IpAddress>{*literal};
+  Result<Resolved> found = co_await look_up(std::move(name));
+  if (!found) co_return found.error();
+  co_return std::move(found->addresses);
+}
+
+Task<Result<Resolved>> Resolver::look_up(std::string name) {
+  if (std::optional<IpAddress> literal = IpAddress::parse(name)) co_return Resolved{{*literal}, kLongestValidity};
   std::optional<Name> parsed = Name::parse(name);
   if (!parsed || parsed->is_root()) co_return Error{EINVAL, fmt::format("'{}' is not a host name", name)};
   bool failed = false;
@@ -87,7 +95,10 @@ Task<Result<std::vector<IpAddress>>> Resolver::resolve(std::string name) {
     if (asked->waiting > 0) co_return Error{ECANCELED, fmt::format("cannot resolve {}: cancelled", name)};
     std::vector<IpAddress> found = std::move(asked->v4);
     found.insert(found.end(), asked->v6.begin(), asked->v6.end());
-    if (!found.empty()) co_return found;
+    if (!found.empty()) {
+      const Duration ttl = seconds(asked->ttl);
+      co_return Resolved{std::move(found), std::clamp(ttl, kShortestValidity, kLongestValidity)};
+    }
     failed = failed || asked->failed;
   }
   if (failed) co_return Error{EAGAIN, fmt::format("cannot resolve {}: the name server did not answer", name)};

@@ -15,11 +15,25 @@
 
 namespace slipgate::dns {
 
+// What a name stands for now, and until when that may be believed.
+struct Resolved {
+  std::vector<IpAddress> addresses;  // at least one, those of IPv4 first (a host without IPv6 can take the first)
+  Duration valid{};                  // as the records' TTLs say, within the bounds below
+};
+
 class Resolver {
  public:
+  // Of who keeps an answer: a TTL of 0 does not mean "ask without end", nor one of a year "never again". A literal
+  // stays what it is.
+  static constexpr Duration kShortestValidity = seconds(10);
+  static constexpr Duration kLongestValidity = hours(1);
+  // After a failure.
+  static constexpr Duration kRetry = seconds(10);
+
   Resolver(Loop &loop, Server &server) : loop_(loop), server_(server) {}
 
-  // At least one address, those of IPv4 first (a host without IPv6 can take the first); a literal is itself.
+  Task<Result<Resolved>> look_up(std::string name);
+  // For who asks each time.
   Task<Result<std::vector<IpAddress>>> resolve(std::string name);
 
  private:

@@ -135,15 +135,25 @@ Result<Forward> parse_incoming(std::string_view spec, Forward::Transport transpo
                    destination = spec.substr(second + 1);
   std::optional<Endpoint> listen = Endpoint::parse(host), target = Endpoint::parse(destination);
   if (!listen) return bad(spec, fmt::format("\"{}\" is not a socket address", host), kExpected);
-  if (!target) return bad(spec, fmt::format("\"{}\" is not a socket address", destination), kExpected);
-  if (target->port == 0) return bad(spec, "the destination needs a port", kExpected);
   forward.listen = *listen;
-  forward.target = target->address.to_string();
-  forward.target_port = target->port;
+  if (target) {
+    forward.target = target->address.to_string();
+    forward.target_port = target->port;
+  } else {
+    const size_t colon = std::min(destination.rfind(':'), destination.size());
+    std::optional<uint16_t> port;
+    if (colon < destination.size()) port = parse_port(destination.substr(colon + 1));
+    forward.target = destination.substr(0, colon);
+    if (!port || !is_host_name(forward.target)) {
+      return bad(spec, fmt::format("\"{}\" is neither a socket address nor NAME:PORT", destination), kExpected);
+    }
+    forward.target_port = *port;
+  }
+  if (forward.target_port == 0) return bad(spec, "the destination needs a port", kExpected);
   if (!source.empty()) {
     forward.source = Endpoint::parse(source);
     if (!forward.source) return bad(spec, fmt::format("\"{}\" is not a socket address", source), kExpected);
-    if (forward.source->address.is_v4() != target->address.is_v4()) {
+    if (target && forward.source->address.is_v4() != target->address.is_v4()) {
       return bad(spec, "source and destination are of different families", kExpected);
     }
   }

@@ -24,8 +24,8 @@ struct ForwardDefaults {
 Result<Forward> parse_forward(std::string_view spec, Forward::Direction direction, const ForwardDefaults &defaults);
 Result<Forward> parse_forward(std::string_view spec, Forward::Direction direction);
 
-// HOST,SRC,DST, three socket addresses of which SRC may be empty: listen on HOST, connect inside to DST, as coming from
-// SRC (port 0: any).
+// HOST,SRC,DST, three socket addresses of which SRC may be empty and DST may be NAME:PORT: listen on HOST, connect
+// inside to DST, as coming from SRC (port 0: any).
 Result<Forward> parse_incoming(std::string_view spec, Forward::Transport transport);
 
 }  // namespace slipgate

@@ -69,7 +69,14 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
       };
       Result<std::unique_ptr<GatewayShard>> shard =
           GatewayShard::open(loop, options, peers, budget_, mapped_ports_, std::move(tell));
-      if (shard) listen.port = (*shard)->listening().port;
+      if (shard) {
+        listen.port = (*shard)->listening().port;
+        (*shard)->on_forward_target = [this, alive = std::weak_ptr<void>(alive_)] {
+          control_.post([this, alive] {
+            if (!alive.expired()) peers_changed();
+          });
+        };
+      }
       if (shard && capture_) {
         (*shard)->capture_to([this](std::vector<uint8_t> records) { return capture_->put(std::move(records)); });
       }
@@ -80,10 +87,10 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     if (has_wireguard()) {
       public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().public_key(); });
     }
+    name_peers();  // a forward may lead to one by its name
     for (const Forward &forward : options_.forwards) {
       if (Result<size_t> added = add_forward(forward); !added) return added.error();
     }
-    name_peers();
     return {};
   }
 
@@ -309,7 +316,8 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     for (size_t index = 0; index < forwards_.size(); index++) {
       Standing &each = forwards_[index];
       if (!each.forward || !is_local(*each.forward) || is_tcp(*each.forward)) continue;
-      const uint32_t shard = shard_for(*each.forward);
+      const uint32_t shard = threads_->ask(each.shard, [&](GatewayShard &from) { return from.forwards().home(index); })
+                                 .value_or(each.shard);
       if (shard == each.shard) continue;
       threads_->ask(each.shard, [&](GatewayShard &from) { from.forwards().stop(index); });
       Result<Endpoint> local =

@@ -14,11 +14,6 @@ namespace slipgate {
 
 namespace {
 
-// Names of peers' endpoints and of rules: asked again this often while they do not resolve, and later in case they
-// changed.
-constexpr Duration kResolveRetry = seconds(10);
-constexpr Duration kResolveAgain = minutes(5);
-
 RouteOptions route_options(const GatewayOptions &options) {
   RouteOptions route;
   route.own = own_addresses(options);
@@ -120,7 +115,10 @@ Result<void> GatewayShard::start(const std::vector<PlacedPeer> &peers, OnHandsha
   forwards_ = std::make_unique<ForwardService>(
       context_, tcp_, [this](const IpAddress &address) { return place_of(address); }, forward_list_,
       own_addresses(options_),
-      [this](uint32_t shard, AcceptedConnection connection) { hand_over(shard, std::move(connection)); });
+      [this](uint32_t shard, AcceptedConnection connection) { hand_over(shard, std::move(connection)); },
+      [this] {
+        if (on_forward_target) on_forward_target();
+      });
   spawn(loop_, resolve_names(alive_));
 
   if (number() == 0) {  // what would be said once for each
@@ -326,50 +324,49 @@ void GatewayShard::host_moved() {
   policy_.set_host_addresses(addresses);
 }
 
-// Endpoints of peers and names in rules, now and again.
+// Endpoints of peers and names in rules, again whenever an answer's time is over.
 Task<> GatewayShard::resolve_names(std::weak_ptr<void> alive) {
   bool said = false;
   while (true) {
     // What rules forbid comes first.
-    const bool rules = co_await resolve_rules(alive, said || number() != 0);
+    const Duration rules = co_await resolve_rules(alive, said || number() != 0);
     if (alive.expired()) co_return;
-    const bool endpoints = co_await resolve_endpoints(alive, said);
+    const Duration endpoints = co_await resolve_endpoints(alive, said);
     if (alive.expired()) co_return;
     said = true;
-    co_await names_changed_.wait(loop_.now() + (endpoints && rules ? kResolveAgain : kResolveRetry));
+    co_await names_changed_.wait(loop_.now() + std::min(rules, endpoints));
     if (alive.expired()) co_return;
   }
 }
 
-// False: the name does not resolve.
-Task<bool> GatewayShard::resolve_gue_peer(std::weak_ptr<void> alive, bool quiet) {
-  if (!gue_ || options_.gue->peer_name.empty()) co_return true;
+Task<Duration> GatewayShard::resolve_gue_peer(std::weak_ptr<void> alive, bool quiet) {
+  if (!gue_ || options_.gue->peer_name.empty()) co_return dns::Resolver::kLongestValidity;
   const std::string &name = options_.gue->peer_name;
-  Result<std::vector<IpAddress>> found = co_await resolver_.resolve(name);
-  if (alive.expired()) co_return false;
+  Result<dns::Resolved> found = co_await resolver_.look_up(name);
+  if (alive.expired()) co_return Duration();
   if (!found) {
     if (!quiet) log::warn("--peer-endpoint {}: {}; trying again", name, found.error().text);
-    co_return false;
+    co_return dns::Resolver::kRetry;
   }
-  const Endpoint endpoint{found->front(), options_.gue->peer_port};
+  const Endpoint endpoint{found->addresses.front(), options_.gue->peer_port};
   if (gue_->peer().endpoint != endpoint) gue_->set_peer(endpoint);
-  co_return true;
+  co_return found->valid;
 }
 
-// False: some name does not resolve.
-Task<bool> GatewayShard::resolve_endpoints(std::weak_ptr<void> alive, bool quiet) {
-  bool all = co_await resolve_gue_peer(alive, quiet);
-  if (alive.expired()) co_return false;
+Task<Duration> GatewayShard::resolve_endpoints(std::weak_ptr<void> alive, bool quiet) {
+  Duration valid = co_await resolve_gue_peer(alive, quiet);
+  if (alive.expired()) co_return Duration();
   const std::vector<NamedPeer> asked = named_;
   for (const NamedPeer &peer : asked) {
-    Result<std::vector<IpAddress>> found = co_await resolver_.resolve(peer.name);
-    if (alive.expired()) co_return false;
+    Result<dns::Resolved> found = co_await resolver_.look_up(peer.name);
+    if (alive.expired()) co_return Duration();
+    if (found) valid = std::min(valid, found->valid);
     if (!found) {
-      all = false;
+      valid = dns::Resolver::kRetry;
       if (!quiet) log::warn("peer endpoint {}: {}; trying again", peer.name, found.error().text);
       continue;
     }
-    const Endpoint endpoint{found->front(), peer.port};
+    const Endpoint endpoint{found->addresses.front(), peer.port};
     for (NamedPeer &named : named_) {
       // The peer as it is now; what somebody gave an endpoint to meanwhile is not among these any more.
       if (named.key != peer.key || named.endpoint == endpoint) continue;
@@ -380,27 +377,28 @@ Task<bool> GatewayShard::resolve_endpoints(std::weak_ptr<void> alive, bool quiet
       wireguard_->set_peer(*standing);
     }
   }
-  co_return all;
+  co_return valid;
 }
 
-Task<bool> GatewayShard::resolve_rules(std::weak_ptr<void> alive, bool quiet) {
-  bool all = true;
+Task<Duration> GatewayShard::resolve_rules(std::weak_ptr<void> alive, bool quiet) {
+  Duration valid = dns::Resolver::kLongestValidity;
   std::vector<std::string> names = policy_.names(), more = egress_.names();
   names.insert(names.end(), more.begin(), more.end());
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   for (const std::string &name : names) {
-    Result<std::vector<IpAddress>> found = co_await resolver_.resolve(name);
-    if (alive.expired()) co_return false;
+    Result<dns::Resolved> found = co_await resolver_.look_up(name);
+    if (alive.expired()) co_return Duration();
     if (found) {
-      policy_.set_resolved(name, *found);
-      egress_.set_resolved(name, *found);
+      valid = std::min(valid, found->valid);
+      policy_.set_resolved(name, found->addresses);
+      egress_.set_resolved(name, found->addresses);
     } else {
-      all = false;
+      valid = dns::Resolver::kRetry;
       if (!quiet) log::warn("rule for {}: {}; it matches nothing, trying again", name, found.error().text);
     }
   }
-  co_return all;
+  co_return valid;
 }
 
 // --- operating -------------------------------------------------------------------------------------------------------

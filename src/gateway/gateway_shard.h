@@ -55,6 +55,9 @@ class GatewayShard final : public StackEvents, Neighbours {
                                                     MappedPorts &mapped_ports, OnHandshake on_handshake);
   ~GatewayShard();
 
+  // The target of a datagram forward that listens here may live on another shard from now on. Told on this thread.
+  std::function<void()> on_forward_target;
+
   // All shards of the gateway, by number. Before the first turn.
   void meet(std::vector<GatewayShard *> shards) { shards_ = std::move(shards); }
   // They may go at any moment: nothing is sent to them any more.
@@ -138,9 +141,10 @@ class GatewayShard final : public StackEvents, Neighbours {
   uint32_t number() const { return options_.wireguard.place.number; }
   void host_moved();
   Task<> resolve_names(std::weak_ptr<void> alive);
-  Task<bool> resolve_endpoints(std::weak_ptr<void> alive, bool quiet);
-  Task<bool> resolve_gue_peer(std::weak_ptr<void> alive, bool quiet);
-  Task<bool> resolve_rules(std::weak_ptr<void> alive, bool quiet);
+  // How long what they found may be believed; soon after a failure.
+  Task<Duration> resolve_endpoints(std::weak_ptr<void> alive, bool quiet);
+  Task<Duration> resolve_gue_peer(std::weak_ptr<void> alive, bool quiet);
+  Task<Duration> resolve_rules(std::weak_ptr<void> alive, bool quiet);
   Task<> wait_until_drained(Time deadline, std::function<void()> drained);
 
   struct StackSecret {

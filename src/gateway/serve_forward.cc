@@ -24,6 +24,14 @@ constexpr Duration kInsideConnect = seconds(10);
 // A proxy sends its line with the first packet.
 constexpr Duration kProxyLine = seconds(5);
 
+// Of the addresses that a target's name stands for, the first that the forward can use.
+std::optional<IpAddress> usable(const Forward &forward, const std::vector<IpAddress> &addresses) {
+  for (const IpAddress &address : addresses) {
+    if (!forward.source || forward.source->address.is_v4() == address.is_v4()) return address;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 bool is_tcp(const Forward &forward) {
@@ -35,8 +43,8 @@ class ForwardService::UdpForward final : DatagramPortOwner {
  public:
   UdpForward(ForwardService &service, ForwardPtr forward) : service_(service), forward_(std::move(forward)) {}
   ~UdpForward() {
-    // Each takes itself out of the map.
-    while (!flows_.empty()) delete flows_.begin()->second;
+    alive_.reset();
+    end_flows();
   }
 
   Result<void> listen(const Endpoint &at) {
@@ -44,9 +52,12 @@ class ForwardService::UdpForward final : DatagramPortOwner {
         HostDatagramSocket::open(service_.context_.loop, *this, HostDatagramSocket::Kind::udp_listener, at);
     if (!socket) return socket.error();
     socket_ = std::move(*socket);
+    target_ = IpAddress::parse(forward().target);
+    if (!target_) spawn(service_.context_.loop, follow_name(alive_));
     return {};
   }
   Endpoint local() const { return socket_->local(); }
+  const std::optional<IpAddress> &target() const { return target_; }
 
  private:
   // Who sends to the listener: an endpoint, and behind a proxy the client that its header names.
@@ -101,6 +112,33 @@ class ForwardService::UdpForward final : DatagramPortOwner {
 
   const Forward &forward() const { return *forward_; }
 
+  // Each takes itself out of the map.
+  void end_flows() {
+    while (!flows_.empty()) delete flows_.begin()->second;
+  }
+
+  // The target's name, again whenever an answer's time is over. A target that it still stands for stays.
+  Task<> follow_name(std::weak_ptr<void> alive) {
+    Context &context = service_.context_;
+    Event never(context.loop);
+    bool said = false;
+    while (true) {
+      Result<dns::Resolved> found = co_await context.resolver.look_up(forward().target);
+      if (alive.expired()) co_return;
+      if (!found && !std::exchange(said, true)) log::warn("forward {}: {}", forward().spec, found.error().text);
+      if (found) set_target(found->addresses);
+      co_await never.wait(context.loop.now() + (found ? found->valid : dns::Resolver::kRetry));
+      if (alive.expired()) co_return;
+    }
+  }
+
+  void set_target(const std::vector<IpAddress> &addresses) {
+    if (target_ && std::find(addresses.begin(), addresses.end(), *target_) != addresses.end()) return;
+    end_flows();
+    target_ = usable(forward(), addresses);
+    service_.on_target_();
+  }
+
   void on_datagram(Bytes payload, const Endpoint &from, const DatagramHeader &header) override {
     Context &context = service_.context_;
     Peer peer{.endpoint = from};
@@ -129,13 +167,15 @@ class ForwardService::UdpForward final : DatagramPortOwner {
 
   PeerFlow *open(const Peer &peer, const IpAddress &local) {
     Context &context = service_.context_;
-    std::optional<IpAddress> target = IpAddress::parse(forward().target);
-    if (!target) return nullptr;  // listen() saw to it
+    if (!target_) {  // its name is not known, or not yet
+      context.counters().drop(DropReason::host_unreachable);
+      return nullptr;
+    }
     FlowKey key;
     key.protocol = Protocol::udp;
-    key.inside = {*target, forward().target_port ? forward().target_port : socket_->local().port};
-    key.outside = service_.source_of(forward(), peer.client(), target->is_v4());
-    std::optional<wireguard::PeerPlace> place = service_.place_of_(*target);
+    key.inside = {*target_, forward().target_port ? forward().target_port : socket_->local().port};
+    key.outside = service_.source_of(forward(), peer.client(), target_->is_v4());
+    std::optional<wireguard::PeerPlace> place = service_.place_of_(*target_);
     if (!place || !place->id) {
       context.counters().drop(DropReason::wireguard_no_peer);
       return nullptr;
@@ -159,17 +199,20 @@ class ForwardService::UdpForward final : DatagramPortOwner {
   ForwardService &service_;
   const ForwardPtr forward_;
   std::unique_ptr<HostDatagramSocket> socket_;
+  std::optional<IpAddress> target_;
+  std::shared_ptr<void> alive_ = std::make_shared<int>();
   std::unordered_map<Peer, PeerFlow *, PeerHash> flows_;  // bounded by the flow table
 };
 
 ForwardService::ForwardService(Context &context, TcpService &tcp, PlaceOf place_of, const ForwardList &forwards,
-                               std::vector<IpAddress> own, HandOver hand_over)
+                               std::vector<IpAddress> own, HandOver hand_over, std::function<void()> on_target)
     : context_(context),
       tcp_(tcp),
       place_of_(std::move(place_of)),
       forwards_(forwards),
       own_(std::move(own)),
-      hand_over_(std::move(hand_over)) {}
+      hand_over_(std::move(hand_over)),
+      on_target_(std::move(on_target)) {}
 
 ForwardService::~ForwardService() = default;
 
@@ -188,14 +231,18 @@ Result<Endpoint> ForwardService::listen(size_t index, const Endpoint &at) {
     tcp_listeners_[index] = std::move(*listener);
     return local;
   }
-  if (!IpAddress::parse(forward.target)) {
-    return failed(Error{EINVAL, "datagrams need an IP address as target, not '" + forward.target + "'"});
-  }
   auto listener = std::make_unique<UdpForward>(*this, held);
   if (Result<void> done = listener->listen(at); !done) return failed(done.error());
   const Endpoint local = listener->local();
   udp_forwards_[index] = std::move(listener);
   return local;
+}
+
+std::optional<uint32_t> ForwardService::home(size_t index) const {
+  auto found = udp_forwards_.find(index);
+  if (found == udp_forwards_.end() || !found->second->target()) return std::nullopt;
+  const std::optional<wireguard::PeerPlace> place = place_of_(*found->second->target());
+  return place ? std::optional(place->shard) : std::nullopt;
 }
 
 void ForwardService::stop(size_t index) {
@@ -280,13 +327,13 @@ Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
   std::optional<IpAddress> target = accepted.target;
   if (!target) {
     Result<std::vector<IpAddress>> found = co_await context_.resolver.resolve(forward.target);
-    if (!found) {
+    if (found) target = usable(forward, *found);
+    if (!target) {
       context_.counters().drop(DropReason::host_unreachable);
-      log::warn("forward {}: {}", forward.spec, found.error().text);
+      log::warn("forward {}: {}", forward.spec, found ? "no address of the source's family" : found.error().text);
       reset_at_close(accepted.descriptor);
       co_return;
     }
-    target = found->front();
   }
   const std::optional<wireguard::PeerPlace> place = place_of_(*target);
   if (place && !place->id && !accepted.target) {

@@ -37,13 +37,17 @@ class ForwardService final : public FlowOwner {
   // Which client an inside address belongs to.
   using PlaceOf = std::function<std::optional<wireguard::PeerPlace>(const IpAddress &address)>;
 
-  // `own`: addresses that stand in as source when the real one means nothing inside.
+  // `own`: addresses that stand in as source when the real one means nothing inside. `on_target`: a datagram forward
+  // whose target is a name has another target than before.
   ForwardService(Context &context, TcpService &tcp, PlaceOf place_of, const ForwardList &forwards,
-                 std::vector<IpAddress> own, HandOver hand_over);
+                 std::vector<IpAddress> own, HandOver hand_over, std::function<void()> on_target);
   ~ForwardService();
 
   // Opens the listener of a forward at `at`, or says why it could not; where it listens.
   Result<Endpoint> listen(size_t index, const Endpoint &at);
+  // Which shard the target of a datagram forward that listens here lives on; none: nobody has it, or no address of it
+  // is known.
+  std::optional<uint32_t> home(size_t index) const;
   // Datagram flows of the forward end with it, connections stay.
   void stop(size_t index);
   // No new connections.
@@ -67,6 +71,7 @@ class ForwardService final : public FlowOwner {
   const ForwardList &forwards_;
   const std::vector<IpAddress> own_;
   const HandOver hand_over_;
+  const std::function<void()> on_target_;
   std::map<size_t, std::unique_ptr<TcpListener>> tcp_listeners_;
   std::map<size_t, std::unique_ptr<UdpForward>> udp_forwards_;
 };

@@ -99,7 +99,7 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
 
   void admitted(Flow &flow) {
     flow_ = FlowHandle(context_.flows, flow);
-    spawn(context_.loop, find_target(alive_));
+    look_again();
   }
   std::string host() const override { return target_ ? target_->to_string() : forward_->target; }
 
@@ -108,6 +108,7 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
     flow_->bytes_up += payload.size();
     if (target_) {
       port_.send(payload, *target_, header_of(info));
+      if (context_.loop.now() >= valid_until_) look_again();
     } else if (waiting_.size() < kMostWaiting) {
       waiting_.emplace_back(payload.begin(), payload.end());
     } else {
@@ -116,16 +117,26 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
   }
 
  private:
+  // Where the name leads now. A target that it still stands for stays; so does one while nobody can be asked.
+  void look_again() {
+    valid_until_ = kNever;
+    spawn(context_.loop, find_target(alive_));
+  }
+
   // `alive` tells whether this flow is still there when the answer comes.
   Task<> find_target(std::weak_ptr<void> alive) {
-    Result<std::vector<IpAddress>> addresses = co_await context_.resolver.resolve(forward_->target);
+    Result<dns::Resolved> found = co_await context_.resolver.look_up(forward_->target);
     if (alive.expired()) co_return;
-    if (!addresses) {
+    valid_until_ = context_.loop.now() + (found ? found->valid : dns::Resolver::kRetry);
+    if (!found && target_) co_return;
+    if (!found) {
       context_.counters().drop(DropReason::host_unreachable);
       delete this;
       co_return;
     }
-    target_ = Endpoint{addresses->front(), forward_->target_port ? forward_->target_port : key_.outside.port};
+    const std::vector<IpAddress> &addresses = found->addresses;
+    if (target_ && std::find(addresses.begin(), addresses.end(), target_->address) != addresses.end()) co_return;
+    target_ = Endpoint{addresses.front(), forward_->target_port ? forward_->target_port : key_.outside.port};
     for (const std::vector<uint8_t> &payload : std::exchange(waiting_, {})) port_.send(payload, *target_, {});
   }
 
@@ -165,6 +176,7 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
   FlowHandle flow_;
   HostDatagramPort port_;
   std::optional<Endpoint> target_;
+  Time valid_until_ = kNever;  // of target_; never: it is being asked for
   std::vector<std::vector<uint8_t>> waiting_;
   std::shared_ptr<void> alive_ = std::make_shared<int>();
 };

@@ -15,7 +15,7 @@ flows() { XDG_RUNTIME_DIR=$W/user in_gateway "$PROGRAM" flows; }
 
 expect "203.0.113.2" in_client one curl -sS -m 10 http://203.0.113.2:8080/address
 expect "2001:db8:203::2" in_client one curl -sS -m 10 "http://[2001:db8:203::2]:8080/address"
-peer one exchange 203.0.113.2
+in_client one curl -sS -m 20 http://203.0.113.2:8080/bytes/5000000 | cmp - <(head -c 5000000 /dev/zero | tr "\0" x)
 peer one connect-error 203.0.113.2 9 ECONNREFUSED
 peer one connect-error 2001:db8:203::2 9 ECONNREFUSED
 

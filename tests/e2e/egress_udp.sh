@@ -28,3 +28,24 @@ client one
 expect "203.0.113.2" peer one udp-ask 203.0.113.2 7011
 peer one udp-mapping 203.0.113.2
 peer one udp-echo 203.0.113.2 0 1 1200 8000
+
+flows() { XDG_RUNTIME_DIR=$W/user in_gateway "$PROGRAM" flows; }
+conversation talk in_client one python3 -c '
+import socket, sys
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.settimeout(1)
+for line in sys.stdin:
+    sock.sendto(b"?", ("203.0.113.2", 7011))
+    try:
+        print("seen as", sock.recv(100).decode(), flush=True)
+    except OSError as error:
+        print(error, flush=True)'
+say talk ask
+wait_for 5 heard talk "seen as 203.0.113.2"
+expect "any via socks5://203.0.113.2:1080" flows
+kill -TERM "${pid[proxy]}"
+gone() { ! flows | grep -q "any via"; }
+wait_for 10 gone
+danted
+say talk ask
+wait_for 5 heard talk "seen as 203.0.113.2" 2

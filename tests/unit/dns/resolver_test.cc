@@ -16,6 +16,17 @@ struct ResolverTest : ServerTest {
   using Found = Result<std::vector<IpAddress>>;
 
   // Asio wants what a spawned task returns to have a default: the result goes elsewhere.
+  static Task<> store_validity(Resolver &resolver, std::string name, std::optional<Duration> &into) {
+    Result<Resolved> found = co_await resolver.look_up(std::move(name));
+    into = found ? found->valid : Duration(0);
+  }
+  int64_t valid_seconds(const std::string &name) {
+    std::optional<Duration> result;
+    Resolver resolver(loop, server());
+    asio::co_spawn(loop.context(), store_validity(resolver, name, result), asio::detached);
+    REQUIRE(turn_until(loop, [&] { return result.has_value(); }));
+    return std::chrono::duration_cast<seconds>(*result).count();
+  }
   static Task<> store(Resolver &resolver, std::string name, std::optional<Found> &into) {
     into.emplace(co_await resolver.resolve(std::move(name)));
   }
@@ -97,6 +108,28 @@ TEST_CASE("a chain of aliases is followed") {
     return made.bytes();
   });
   CHECK(test.resolved("alias.example") == "192.0.2.3");
+}
+
+TEST_CASE("an answer is valid as long as the shortest-lived of its records, within bounds") {
+  ResolverTest test;
+  test.upstream.handle([](const Query &query, bool) {
+    const bool v4 = query.question.is(Type::A);
+    auto is = [&](const char *name) { return query.question.name == *Name::parse(name); };
+    Made made(query);
+    if (is("alias.example")) {
+      made.answer(query.question.name, Type::CNAME, 40, Name::parse("real.example")->bytes());
+      if (v4) made.answer(*Name::parse("real.example"), Type::A, 300, IpAddress::v4(192, 0, 2, 3).family_bytes());
+      return made.bytes();
+    }
+    const uint32_t ttl = is("moving.example") ? 0 : is("stone.example") ? 86400 : v4 ? 300 : 60;
+    return made.address(v4 ? "192.0.2.1" : "2001:db8::1", ttl).bytes();
+  });
+  CHECK(test.valid_seconds("plain.example") == 60);
+  CHECK(test.valid_seconds("alias.example") == 40);
+  CHECK(test.valid_seconds("moving.example") == 10);
+  CHECK(test.valid_seconds("stone.example") == 3600);
+  CHECK(test.valid_seconds("192.0.2.1") == 3600);
+  CHECK(test.valid_seconds("localhost") == 30);
 }
 
 TEST_CASE("who asked may go before the answer comes") {

@@ -105,9 +105,15 @@ TEST_CASE("wgslirpy's three fields") {
   CHECK_FALSE(forward->source);
   CHECK(forward->target == "fd00::2");
 
+  forward = parse_incoming("127.0.0.1:53,10.0.2.1:0,phone.home.internal:80", Forward::Transport::tcp);
+  REQUIRE(forward);
+  CHECK(forward->target == "phone.home.internal");
+  CHECK(forward->target_port == 80);
+
   for (const char *spec :
        {"", "1.2.3.4:5", "1.2.3.4:5,1.2.3.4:5", "1.2.3.4:5,,1.2.3.4:5,", "1.2.3.4,,1.2.3.4:5", "1.2.3.4:5,,1.2.3.4",
-        "1.2.3.4:5,x,1.2.3.4:5", "1.2.3.4:5,,1.2.3.4:0", "1.2.3.4:5,[::1]:1,1.2.3.4:5", "name:5,,1.2.3.4:5"}) {
+        "1.2.3.4:5,x,1.2.3.4:5", "1.2.3.4:5,,1.2.3.4:0", "1.2.3.4:5,[::1]:1,1.2.3.4:5", "name:5,,1.2.3.4:5",
+        "1.2.3.4:5,,name", "1.2.3.4:5,,name:0", "1.2.3.4:5,,na me:5", "1.2.3.4:5,,fd00::2:5", "1.2.3.4:5,,"}) {
     INFO(spec);
     Result<Forward> bad = parse_incoming(spec, Forward::Transport::tcp);
     REQUIRE_FALSE(bad);
