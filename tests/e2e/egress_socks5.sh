@@ -3,12 +3,13 @@
 # gateway has none; what the proxy says of a destination is what the client sees; the login is shown nowhere.
 #
 #   one ──── slipgate --egress socks5://… ──── microsocks on 203.0.113.2 ──┬─ 203.0.113.2
-#            (IPv4 only)                                                   └─ 2001:db8:203::2
+#            203.0.113.7, no IPv6                                          └─ 2001:db8:203::2
 . "$(dirname "$0")/../support/harness.sh"
 in_gateway ip -6 addr flush dev to-server
+in_gateway ip addr add 203.0.113.7/24 dev to-server
 servers
 background proxy in_server microsocks -i 203.0.113.2 -p 1080 -u me -P sekrit
-gateway --egress socks5://me:sekrit@203.0.113.2:1080 --log-level debug
+gateway --egress socks5://me:sekrit@203.0.113.2:1080 --source-ipv4 203.0.113.7 --log-level debug
 client one
 status() { XDG_RUNTIME_DIR=$W/user in_gateway "$PROGRAM" status; }
 flows() { XDG_RUNTIME_DIR=$W/user in_gateway "$PROGRAM" flows; }
@@ -18,6 +19,7 @@ expect "2001:db8:203::2" in_client one curl -sS -m 10 "http://[2001:db8:203::2]:
 in_client one curl -sS -m 20 http://203.0.113.2:8080/bytes/5000000 | cmp - <(head -c 5000000 /dev/zero | tr "\0" x)
 peer one connect-error 203.0.113.2 9 ECONNREFUSED
 peer one connect-error 2001:db8:203::2 9 ECONNREFUSED
+expect "203.0.113.7" cat "$W/proxy.log" # whom the proxy spoke to
 
 # Neither echoes nor, through this proxy, datagrams; names are answered as ever.
 expect_status 1 in_client one ping -n -c 1 -W 1 203.0.113.2
