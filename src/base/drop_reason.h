@@ -78,7 +78,8 @@ namespace slipgate {
   X(egress_no_udp, "--egress proxy carries no datagrams")                               \
   X(egress_no_echo, "--egress proxy carries no echoes")                                 \
   X(proxy_unreachable, "--egress proxy unreachable")                                    \
-  X(proxy_failed, "--egress proxy breaks its protocol or refuses us")                   \
+  X(proxy_failed, "--egress proxy breaks its protocol")                                 \
+  X(proxy_login, "--egress proxy refuses our login, or wants one")                      \
   X(idle_timeout, "flow idle for too long")                                             \
   X(message_too_long, "datagram too long for the path")                                 \
   X(send_failed, "host socket did not take the datagram")                               \

@@ -8,6 +8,7 @@
 #include "dns/resolver.h"
 #include "dns/serve_stream.h"
 #include "host/http_connect.h"
+#include "host/proxy.h"
 #include "host/socks5.h"
 #include "io/stream_pair.h"
 
@@ -83,9 +84,7 @@ Task<Result<Reached, DialError>> dial_proxy(Context &context, ProxyPtr proxy, Di
   options.hops = 0;
   Result<Reached, DialError> reached = co_await dial_name(&context, proxy->host, proxy->port, options);
   if (reached) co_return std::move(*reached);
-  const DialError &error = reached.error();
-  if (drop_reason_for(error) == DropReason::descriptors_exhausted) co_return error;
-  co_return proxy_error(error.code, DropReason::proxy_unreachable);
+  co_return proxy_error(reached.error().code, DropReason::proxy_unreachable);
 }
 
 Task<Result<StreamPtr, DialError>> Dialer::dial_socks5(Endpoint endpoint, ProxyPtr proxy, DialOptions options) {

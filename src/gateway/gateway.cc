@@ -39,7 +39,7 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
   Impl(Loop &control, const GatewayOptions &options)
       : control_(control),
         options_(options),
-        budget_(limits_in_force(options.limits).max_flows),
+        budget_(limits_in_force(options).max_flows),
         population_(thread_count(options)),
         chosen_by_kernel_(options.wireguard.listen.port == 0),
         public_key_(public_key_of(options.wireguard.private_key)) {}

@@ -42,8 +42,14 @@ std::vector<std::string> texts_of(const EgressOptions &egress) {
 
 }  // namespace
 
-FlowLimits limits_in_force(FlowLimits limits) {
-  limits.max_flows = std::min(limits.max_flows, admissible_flows(raise_descriptor_limit()));
+FlowLimits limits_in_force(const GatewayOptions &options) {
+  FlowLimits limits = options.limits;
+  // A datagram flow through a proxy has two: its own and the association's.
+  const bool associations = std::any_of(options.egress.begin(), options.egress.end(), [](const EgressRule &rule) {
+    return rule.proxy && rule.proxy->kind == Proxy::Kind::socks5;
+  });
+  const size_t admissible = admissible_flows(raise_descriptor_limit());
+  limits.max_flows = std::min(limits.max_flows, associations ? admissible / 2 + 1 : admissible);
   limits.max_flows_per_client = std::min(limits.max_flows_per_client, limits.max_flows);
   return limits;
 }
@@ -69,7 +75,7 @@ Result<std::unique_ptr<GatewayShard>> GatewayShard::open(Loop &loop, const Gatew
 GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget &budget, MappedPorts &mapped_ports)
     : loop_(loop),
       options_(options),
-      limits_(limits_in_force(options.limits)),
+      limits_(limits_in_force(options)),
       source_{options.source_ipv4, options.source_ipv6},
       mailbox_(loop, kMailboxBytes, [this](const Parcel &parcel) { open_parcel(parcel); }),
       policy_(options.policy),

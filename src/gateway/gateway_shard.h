@@ -33,7 +33,7 @@
 namespace slipgate {
 
 // What descriptors allow of what was asked for.
-FlowLimits limits_in_force(FlowLimits limits);
+FlowLimits limits_in_force(const GatewayOptions &options);
 // The gateway's own inside addresses.
 std::vector<IpAddress> own_addresses(const GatewayOptions &options);
 

@@ -24,6 +24,7 @@ Refusal datagram_refusal(DropReason reason, bool v4) {
     case DropReason::host_unreachable:
     case DropReason::proxy_unreachable:
     case DropReason::proxy_failed:
+    case DropReason::proxy_login:
       return v4 ? Refusal::unreachable(icmp::kDestinationUnreachable, icmp::kHostUnreachable)
                 : Refusal::unreachable(icmpv6::kDestinationUnreachable, icmpv6::kNoRoute);
     case DropReason::ttl_expired:

@@ -45,7 +45,7 @@ Task<> Socks5Flow::associate(std::weak_ptr<void> alive) {
       });
   if (!port) {
     log::debug("{}: {}", key_.to_string(), port.error().text);
-    failed(DropReason::proxy_failed);
+    failed(drop_reason_for(proxy_error(port.error().code, DropReason::proxy_failed)));
     co_return;
   }
   port_ = std::move(*port);

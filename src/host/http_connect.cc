@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "host/socks5.h"
+#include "host/proxy.h"
 #include "io/conversation.h"
 #include "wire/http_head.h"
 
@@ -30,7 +30,9 @@ DialError error_of(unsigned status) {
       return {.code = EHOSTUNREACH};
     case 504:
       return {.code = ETIMEDOUT};
-    default:  // 407 among them: http:// has no user and password
+    case 407:
+      return proxy_error(EACCES, DropReason::proxy_login);
+    default:
       return failed(EPROTO);
   }
 }

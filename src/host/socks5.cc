@@ -8,11 +8,6 @@
 
 namespace slipgate {
 
-DialError proxy_error(int code, DropReason reason) {
-  if (code == ECANCELED) return {.code = code};
-  return {.code = EHOSTUNREACH, .reason = reason};
-}
-
 namespace {
 
 DialError failed(int code) {
@@ -50,13 +45,14 @@ Task<Result<socks5::RequestReply, DialError>> ask(Loop &loop, Conversation *prox
   if (int error = co_await proxy->say(socks5::make_greeting(method), soon)) co_return failed(error);
   Result<socks5::MethodChoice, int> choice = co_await proxy->hear(socks5::parse_method, soon);
   if (!choice) co_return failed(choice.error());
+  if (choice->method == Method::no_acceptable_methods) co_return proxy_error(EACCES, DropReason::proxy_login);
   if (choice->method != method) co_return failed(EPROTO);
   if (method == Method::username_password) {
     std::vector<uint8_t> login = socks5::make_login(configured->user, configured->password);
     if (int error = co_await proxy->say(std::move(login), soon)) co_return failed(error);
     Result<socks5::LoginStatus, int> status = co_await proxy->hear(socks5::parse_login_status, soon);
     if (!status) co_return failed(status.error());
-    if (!status->good) co_return failed(EACCES);
+    if (!status->good) co_return proxy_error(EACCES, DropReason::proxy_login);
   }
   const Time later = loop.now() + timeout;
   if (int error = co_await proxy->say(socks5::make_request(command, to), later)) co_return failed(error);

@@ -1,21 +1,16 @@
 // The way through a SOCKS5 proxy (RFC 1928): connections, and associations for datagrams (socks5_port.h).
 //
 // Lives on one shard. `carrier` is a connection to the proxy. What the proxy says of the destination becomes the error
-// that the destination itself would have been; what it does wrong is counted as proxy_failed. Cancelled with the task.
+// that the destination itself would have been; what it does wrong is counted as its own fault (proxy.h). Cancelled with
+// the task.
 #pragma once
 
 #include <optional>
 
 #include "flow/options.h"
-#include "host/tcp.h"
+#include "host/proxy.h"
 
 namespace slipgate {
-
-// How long a proxy may take to be reached, and to each step of a handshake that needs nobody but itself.
-inline constexpr Duration kProxyPatience = seconds(10);
-
-// The proxy is not reached, or not in the way that it should be: what the client sees is an unreachable host.
-DialError proxy_error(int code, DropReason reason);
 
 // `timeout`: for the proxy's own attempt at `to`.
 Task<Result<StreamPtr, DialError>> connect_by_socks5(Loop &loop, StreamPtr carrier, ProxyPtr proxy, Endpoint to,

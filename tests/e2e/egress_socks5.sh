@@ -33,3 +33,9 @@ wait_for 10 heard session .
 expect "203.0.113.2:7000 via socks5://203.0.113.2:1080" flows
 expect "egress: socks5://203.0.113.2:1080" status
 ! grep -rq sekrit "$W/gateway.log" "$W/gateway.out" <(status; flows) || fail "the password is shown"
+
+# A login that the proxy does not know is the gateway's trouble: to clients nothing is reachable, and status says why.
+stop_gateway
+gateway --egress socks5://me:wrong@203.0.113.2:1080
+peer one connect-error 203.0.113.2 8080 EHOSTUNREACH
+expect "proxy_login" status

@@ -18,7 +18,7 @@ client pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }
 socks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 command: connect udpassociate udpreply }
 CONF
 danted() {
-  background proxy in_server danted -f "$W/danted.conf" -p "$W/danted.pid"
+  background proxy ip netns exec "$T-server" setsid danted -f "$W/danted.conf" -p "$W/danted.pid"
   wait_for 10 in_server curl -sS -m 2 -x socks5://203.0.113.2:1080 http://203.0.113.2:8080/hello
 }
 danted
@@ -43,7 +43,7 @@ for line in sys.stdin:
 say talk ask
 wait_for 5 heard talk "seen as 203.0.113.2"
 expect "any via socks5://203.0.113.2:1080" flows
-kill -TERM "${pid[proxy]}"
+kill -KILL -- "-${pid[proxy]}" # with the processes that it has for its sessions
 gone() { ! flows | grep -q "any via"; }
 wait_for 10 gone
 danted

@@ -51,7 +51,7 @@ TEST_CASE("http connect: what the proxy answers is told as of the destination, o
       {"503 Service Unavailable", EHOSTUNREACH, DropReason::host_unreachable},
       {"500 Unable to connect", EHOSTUNREACH, DropReason::host_unreachable},
       {"504 Gateway Timeout", ETIMEDOUT, DropReason::host_timeout},
-      {"407 Proxy Authentication Required", EHOSTUNREACH, DropReason::proxy_failed},
+      {"407 Proxy Authentication Required", EHOSTUNREACH, DropReason::proxy_login},
       {"405 Method Not Allowed", EHOSTUNREACH, DropReason::proxy_failed},
       {"301 Moved", EHOSTUNREACH, DropReason::proxy_failed},
   };

@@ -103,6 +103,7 @@ TEST_CASE("socks5: a proxy that breaks its protocol is counted as such, and ends
     std::vector<ScriptedProxy::Step> script;
     bool closes;
     const char *user;
+    DropReason reason = DropReason::proxy_failed;
   };
   const Row kRows[] = {
       {"closes at once", {}, true, ""},
@@ -110,10 +111,10 @@ TEST_CASE("socks5: a proxy that breaks its protocol is counted as such, and ends
       {"closes within the reply", {kGreeting, {kRequest, "\5\0\0\1\177"s}}, true, ""},
       {"another version", {{"\5\1\0"s, "\4\0"s}}, false, ""},
       {"is a web server", {{"\5\1\0"s, "HTTP/1.1 400 Bad Request\r\n\r\n"}}, false, ""},
-      {"wants no method that we have", {{"\5\1\0"s, "\5\377"s}}, false, ""},
+      {"wants no method that we have", {{"\5\1\0"s, "\5\377"s}}, false, "", DropReason::proxy_login},
       {"wants a login that we do not offer", {{"\5\1\0"s, "\5\2"s}}, false, ""},
       {"wants none although we offer one", {{"\5\1\2"s, "\5\0"s}}, false, "me"},
-      {"refuses our login", {{"\5\1\2"s, "\5\2"s}, {"\1\2me\2pw"s, "\1\1"s}}, false, "me"},
+      {"refuses our login", {{"\5\1\2"s, "\5\2"s}, {"\1\2me\2pw"s, "\1\1"s}}, false, "me", DropReason::proxy_login},
       {"a reply of another version", {kGreeting, {kRequest, "\4\0\0\1\177\0\0\1\0\1"s}}, false, ""},
       {"an address of no type", {kGreeting, {kRequest, "\5\0\0\2\177\0\0\1\0\1"s}}, false, ""},
       {"much more than a reply, of no type", {kGreeting, {kRequest, "\5\0\0\7"s + std::string(60000, 'x')}}, false, ""},
@@ -125,7 +126,7 @@ TEST_CASE("socks5: a proxy that breaks its protocol is counted as such, and ends
     proxy.closes = row.closes;
     Dialled dialled = dial(loop, proxy, *row.user ? proxy_of(row.user, "pw") : proxy_of());
     REQUIRE_FALSE(dialled);
-    CHECK(drop_reason_for(dialled.error()) == DropReason::proxy_failed);
+    CHECK(drop_reason_for(dialled.error()) == row.reason);
     CHECK(refusal_for(dialled.error(), true).kind == Refusal::Kind::unreachable);
     CHECK(dialled.error().to_string().find("pw") == std::string::npos);
   }
