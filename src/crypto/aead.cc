@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "crypto/ipsec_mb.h"
 #include "crypto/random.h"
 
 namespace slipgate {
@@ -22,33 +23,34 @@ Nonce nonce_of(uint64_t counter) {
   return nonce;
 }
 
-// Seals one message with both libraries: whether BoringSSL is there, works on this CPU and agrees.
-bool boringssl_agrees() {
-  if (!EVP_aead_chacha20_poly1305()) return false;
+// Seals one message with this library and with libsodium: whether it is there, works on this CPU and agrees.
+bool agrees(AeadEngine engine) {
   Secret<32> key;
   for (uint8_t i = 0; i < 32; i++) key.data()[i] = i;
-  std::array<uint8_t, 300> by_boringssl, by_sodium;
-  std::fill(by_boringssl.begin(), by_boringssl.end(), uint8_t{0x5a});
-  by_sodium = by_boringssl;
-  AeadKey(key, AeadEngine::boringssl).seal(7, by_boringssl, bytes_of(std::string_view("self test")));
+  std::array<uint8_t, 2 * ipsec_mb::kShortest> sealed, by_sodium;
+  std::fill(sealed.begin(), sealed.end(), uint8_t{0x5a});
+  by_sodium = sealed;
+  AeadKey(key, engine).seal(7, sealed, bytes_of(std::string_view("self test")));
   AeadKey(key, AeadEngine::sodium).seal(7, by_sodium, bytes_of(std::string_view("self test")));
-  return by_boringssl == by_sodium;
+  return sealed == by_sodium;
+}
+
+AeadEngine choose_engine() {
+  if (!EVP_aead_chacha20_poly1305() || !agrees(AeadEngine::boringssl)) return AeadEngine::sodium;
+  return ipsec_mb::available() && agrees(AeadEngine::ipsec_mb) ? AeadEngine::ipsec_mb : AeadEngine::boringssl;
 }
 
 }  // namespace
 
 AeadEngine best_aead_engine() {
-  static const AeadEngine kBest = boringssl_agrees() ? AeadEngine::boringssl : AeadEngine::sodium;
+  static const AeadEngine kBest = choose_engine();
   return kBest;
 }
 
-AeadKey::AeadKey(const Secret<32> &key, AeadEngine engine) : engine_(engine) {
+AeadKey::AeadKey(const Secret<32> &key, AeadEngine engine) : key_(key), engine_(engine) {
   static_assert(sizeof(EVP_AEAD_CTX) <= kContextBytes && alignof(EVP_AEAD_CTX) <= 16);
   prepare_crypto();
-  if (engine_ == AeadEngine::sodium) {
-    std::memcpy(context_.data(), key.data(), Secret<32>::kSize);
-    return;
-  }
+  if (engine_ == AeadEngine::sodium) return;
   auto *context = new (context_.data()) EVP_AEAD_CTX;
   // Fails only for a wrong key length, and allocates nothing: the state lies inside the context.
   if (!EVP_AEAD_CTX_init(context, EVP_aead_chacha20_poly1305(), key.data(), Secret<32>::kSize, kAeadTag, nullptr))
@@ -56,8 +58,12 @@ AeadKey::AeadKey(const Secret<32> &key, AeadEngine engine) : engine_(engine) {
 }
 
 AeadKey::~AeadKey() {
-  if (engine_ == AeadEngine::boringssl) EVP_AEAD_CTX_cleanup(reinterpret_cast<EVP_AEAD_CTX *>(context_.data()));
+  if (engine_ != AeadEngine::sodium) EVP_AEAD_CTX_cleanup(reinterpret_cast<EVP_AEAD_CTX *>(context_.data()));
   wipe(context_);  // lesson: wg-secrets-wiped
+}
+
+bool AeadKey::is_long(size_t message) const {
+  return engine_ == AeadEngine::ipsec_mb && message >= ipsec_mb::kShortest;
 }
 
 void AeadKey::seal(uint64_t counter, MutableBytes message, Bytes additional) const {
@@ -66,9 +72,10 @@ void AeadKey::seal(uint64_t counter, MutableBytes message, Bytes additional) con
   const size_t plain = message.size() - kAeadTag;
   if (engine_ == AeadEngine::sodium) {
     crypto_aead_chacha20poly1305_ietf_encrypt(message.data(), nullptr, message.data(), plain, additional.data(),
-                                              additional.size(), nullptr, nonce.data(), context_.data());
+                                              additional.size(), nullptr, nonce.data(), key_.data());
     return;
   }
+  if (is_long(message.size())) return ipsec_mb::seal(key_.data(), nonce.data(), message, additional);
   size_t sealed = 0;
   if (!EVP_AEAD_CTX_seal(reinterpret_cast<const EVP_AEAD_CTX *>(context_.data()), message.data(), &sealed,
                          message.size(), nonce.data(), nonce.size(), message.data(), plain, additional.data(),
@@ -83,8 +90,9 @@ bool AeadKey::open(uint64_t counter, MutableBytes message, Bytes additional) con
   if (engine_ == AeadEngine::sodium) {
     return crypto_aead_chacha20poly1305_ietf_decrypt(message.data(), nullptr, nullptr, message.data(), message.size(),
                                                      additional.data(), additional.size(), nonce.data(),
-                                                     context_.data()) == 0;
+                                                     key_.data()) == 0;
   }
+  if (is_long(message.size())) return ipsec_mb::open(key_.data(), nonce.data(), message, additional);
   size_t opened = 0;
   if (EVP_AEAD_CTX_open(reinterpret_cast<const EVP_AEAD_CTX *>(context_.data()), message.data(), &opened,
                         message.size(), nonce.data(), nonce.size(), message.data(), message.size(), additional.data(),
