@@ -5,8 +5,11 @@
 
 namespace slipgate::sim {
 
-Node::Node(Network &network, const StackConfig &config, int side)
-    : stack(config, network.timers, *this, *this, counters), network_(network), side_(side) {}
+constexpr int kClient = 0, kGateway = 1, kRival = 2;
+const IpAddress kRivalAddress = IpAddress::v4(192, 0, 2, 81);
+
+Node::Node(Network &network, const StackConfig &config, int number)
+    : stack(config, network.timers, *this, *this, counters), network_(network), number_(number) {}
 
 Packet Node::allocate(size_t size) {
   return network_.pool.allocate(size);
@@ -15,7 +18,7 @@ Packet Node::allocate(size_t size) {
 void Node::output(std::span<Packet> packets) {
   for (Packet &packet : packets) {
     packets_out++;
-    network_.send(side_, std::move(packet));
+    network_.send(number_, std::move(packet));
   }
 }
 
@@ -45,10 +48,21 @@ Network::Network(const WireOptions &up, const WireOptions &down, uint32_t seed, 
     : wires_{up, down},
       free_at_{timers.now(), timers.now()},
       random_(seed),
-      client(*this, with_secret(config, seed * 2 + 1), 0),
-      gateway(*this, with_secret(config, seed * 2 + 2), 1) {}
+      client(*this, with_secret(config, seed * 2 + 1), kClient),
+      gateway(*this, with_secret(config, seed * 2 + 2), kGateway) {}
 
-void Network::send(int side, Packet packet) {
+void Network::add_rival(const StackConfig &config) {
+  rival = std::make_unique<Node>(*this, with_secret(config, 77), kRival);
+}
+
+void Network::send(int from, Packet packet) {
+  const int side = from == kClient ? 0 : 1;
+  int to = side == 0 ? kGateway : kClient;
+  if (side == 0 && rival) {
+    auto parsed = parse_packet(packet.bytes());
+    const ParsedPacket *good = std::get_if<ParsedPacket>(&parsed);
+    if (good && good->key.outside.address == kRivalAddress) to = kRival;
+  }
   const WireOptions &wire = wires_[side];
   auto chance = [&](double probability) {
     return probability > 0 && std::uniform_real_distribution<>(0, 1)(random_) < probability;
@@ -69,14 +83,18 @@ void Network::send(int side, Packet packet) {
     Packet flying = pool.allocate(packet.size());
     std::copy(packet.data(), packet.data() + packet.size(), flying.data());
     flying.client = 1;
-    flying_.emplace(free_at_[side] + wire.delay + extra, Flying{1 - side, std::move(flying)});
+    flying_.emplace(free_at_[side] + wire.delay + extra, Flying{to, std::move(flying)});
   }
 }
 
 bool Network::run_until(const std::function<bool()> &done, Duration limit) {
   Time end = now() + limit;
-  client.stack.flush();
-  gateway.stack.flush();
+  std::vector<Node *> nodes{&client, &gateway};
+  if (rival) nodes.push_back(rival.get());
+  auto flush = [&] {
+    for (Node *node : nodes) node->stack.flush();
+  };
+  flush();
   while (!done()) {
     Time next = timers.next_deadline();
     if (!flying_.empty()) next = std::min(next, flying_.begin()->first);
@@ -85,10 +103,10 @@ bool Network::run_until(const std::function<bool()> &done, Duration limit) {
       return done();
     }
     timers.advance(std::max(next, now()));
-    for (int side = 0; side < 2; side++) {
+    for (Node *node : nodes) {
       batch_.clear();
       for (auto it = flying_.begin(); it != flying_.end() && it->first <= now();) {
-        if (it->second.to != side) {
+        if (it->second.to != node->number()) {
           ++it;
           continue;
         }
@@ -98,11 +116,9 @@ bool Network::run_until(const std::function<bool()> &done, Duration limit) {
         }
         it = flying_.erase(it);
       }
-      Node &node = side == 0 ? client : gateway;
-      if (!batch_.empty()) node.stack.input(batch_);
+      if (!batch_.empty()) node->stack.input(batch_);
     }
-    client.stack.flush();
-    gateway.stack.flush();
+    flush();
   }
   return true;
 }
@@ -175,20 +191,34 @@ FlowKey session_key(uint16_t port, bool v4) {
   return key;
 }
 
-std::unique_ptr<Session> open_session(Network &network, uint16_t port, uint64_t up, uint64_t down, bool v4,
-                                      bool hold_fin) {
+namespace {
+
+std::unique_ptr<Session> open(Network &network, Node &server, const FlowKey &key, uint64_t up, uint64_t down,
+                              bool hold_fin) {
   auto session = std::make_unique<Session>();
   Session *opened = session.get();
-  network.gateway.on_request = [opened, down, hold_fin](StreamRequestPtr request) {
+  server.on_request = [opened, down, hold_fin](StreamRequestPtr request) {
     if (StreamPtr stream = request->accept())
       opened->gateway = std::make_unique<Peer>(std::move(stream), down, hold_fin);
   };
-  session->connecting =
-      network.client.stack.connect(session_key(port, v4), 1, [opened, up, hold_fin](StreamPtr stream, int error) {
-        opened->error = error;
-        if (stream) opened->client = std::make_unique<Peer>(std::move(stream), up, hold_fin);
-      });
+  session->connecting = network.client.stack.connect(key, 1, [opened, up, hold_fin](StreamPtr stream, int error) {
+    opened->error = error;
+    if (stream) opened->client = std::make_unique<Peer>(std::move(stream), up, hold_fin);
+  });
   return session;
+}
+
+}  // namespace
+
+std::unique_ptr<Session> open_session(Network &network, uint16_t port, uint64_t up, uint64_t down, bool v4,
+                                      bool hold_fin) {
+  return open(network, network.gateway, session_key(port, v4), up, down, hold_fin);
+}
+
+std::unique_ptr<Session> open_rival_session(Network &network, uint16_t port, uint64_t up, uint64_t down) {
+  FlowKey key = session_key(port, true);
+  key.inside.address = kRivalAddress;
+  return open(network, *network.rival, key, up, down, false);
 }
 
 }  // namespace slipgate::sim

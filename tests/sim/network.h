@@ -1,5 +1,6 @@
 // A simulated network in virtual time: two stacks joined by a wire that delays, loses, reorders and limits, with
-// applications on both sides that check every byte. Nothing here waits or asks a clock; 60 s pass in milliseconds.
+// applications on both sides that check every byte. A third may share the wire's far end, to compete for it. Nothing
+// here waits or asks a clock; 60 s pass in milliseconds.
 #pragma once
 
 #include <deque>
@@ -33,7 +34,7 @@ class Network;
 // A stack on one end of the wire, and what happened to it.
 class Node final : public StackOutput, public StackEvents {
  public:
-  Node(Network &network, const StackConfig &config, int side);
+  Node(Network &network, const StackConfig &config, int number);
 
   Stack stack;
   Counters counters;
@@ -43,6 +44,7 @@ class Node final : public StackOutput, public StackEvents {
   std::function<void(const FlowKey &, Bytes, const DatagramInfo &)> on_udp;
   std::function<void(const FlowKey &, uint16_t sequence, Bytes)> on_ping;
   uint64_t packets_out = 0;
+  int number() const { return number_; }
 
   Packet allocate(size_t size) override;
   void output(std::span<Packet> packets) override;
@@ -55,7 +57,7 @@ class Node final : public StackOutput, public StackEvents {
 
  private:
   Network &network_;
-  const int side_;
+  const int number_;
 };
 
 class Network {
@@ -74,7 +76,7 @@ class Network {
 
  private:
   friend class Node;
-  void send(int side, Packet packet);
+  void send(int from, Packet packet);
 
   struct Flying {
     int to;
@@ -87,8 +89,11 @@ class Network {
   std::vector<LinkPacket> batch_;
 
  public:
-  Node client;   // opens connections with connect()
-  Node gateway;  // gets requests
+  Node client;                  // opens connections with connect()
+  Node gateway;                 // gets requests
+  std::unique_ptr<Node> rival;  // so does this, at another address, over the same wire
+
+  void add_rival(const StackConfig &config);
 };
 
 // Byte `position` of the stream that everybody sends.
@@ -137,6 +142,8 @@ struct Session {
 // Opens one; the client sends `up` bytes and the gateway `down`.
 std::unique_ptr<Session> open_session(Network &network, uint16_t port, uint64_t up, uint64_t down, bool v4 = true,
                                       bool hold_fin = false);
+// The same with the rival, by IPv4.
+std::unique_ptr<Session> open_rival_session(Network &network, uint16_t port, uint64_t up, uint64_t down);
 // The key as the client's node sees it; swap() gives the gateway's.
 FlowKey session_key(uint16_t port, bool v4);
 
