@@ -17,8 +17,10 @@ constexpr double kPacingMargin = 0.99;  // PacingMarginPercent
 constexpr double kLossThresh = 0.02;
 constexpr double kLossThreshWithoutQueue = 0.1;  // bbr.h says why
 constexpr double kBeta = 0.7;
+constexpr uint32_t kDrainRounds = 3;
 constexpr double kHeadroom = 0.15;
 constexpr int kStartupFullLossCnt = 6;
+constexpr uint8_t kStartupLossyRounds = 2;
 constexpr uint32_t kExtraAckedRounds = 5;  // two slots of five rounds: ExtraAckedFilterLen is 10
 constexpr Duration kMinRTTFilterLen = seconds(10);
 constexpr Duration kProbeRTTInterval = seconds(5);
@@ -126,7 +128,9 @@ void Bbr::update_congestion_signals(const Delivery &rs) {
   update_max_bw(rs);
   if (!loss_round_start_) return;
   bool high = lost_in_round_ > loss_threshold() * (static_cast<double>(inflight_latest_) + lost_in_round_);
-  if (high && !probing_bandwidth()) {
+  // What startup sent faster than it could arrive is lost until a few rounds into what follows, and says nothing new.
+  bool of_startup = round_count_ <= drain_start_round_ + kDrainRounds;
+  if (high && !probing_bandwidth() && !of_startup) {
     if (bw_shortterm_ == kInfiniteBandwidth) bw_shortterm_ = max_bw_;
     if (inflight_shortterm_ == kInfinity) inflight_shortterm_ = cwnd_;
     bw_shortterm_ = std::max(bw_latest_, kBeta * bw_shortterm_);
@@ -197,19 +201,17 @@ void Bbr::check_startup_done(const Delivery &rs) {
   if (state_ == State::startup && full_bw_reached_) enter_drain();
 }
 
-// Section 5.3.1.3.
+// Section 5.3.1.3; two rounds of it, not one: bbr.h says why.
 void Bbr::check_startup_high_loss(const Delivery &rs) {
-  if (full_bw_reached_ || state_ != State::startup) return;
-  if (loss_round_start_) {
-    bool high = in_recovery_ && startup_recovery_round_ && loss_events_in_round_ >= kStartupFullLossCnt &&
-                static_cast<double>(rs.lost_since) > rs.sent_in_flight * loss_threshold();
-    startup_recovery_round_ = in_recovery_;
-    loss_events_in_round_ = 0;
-    if (!high) return;
-    undo_state_ = State::startup;
-    full_bw_reached_ = true;
-    inflight_longterm_ = std::max(bdp_multiple(max_bw_, 1), inflight_latest_);
-  }
+  if (full_bw_reached_ || state_ != State::startup || !loss_round_start_) return;
+  bool high = in_recovery_ && loss_events_in_round_ >= kStartupFullLossCnt &&
+              static_cast<double>(rs.lost_since) > rs.sent_in_flight * loss_threshold();
+  loss_events_in_round_ = 0;
+  startup_lossy_rounds_ = high ? static_cast<uint8_t>(startup_lossy_rounds_ + 1) : uint8_t{0};
+  if (startup_lossy_rounds_ < kStartupLossyRounds) return;  // lesson: bbr-startup-burst
+  undo_state_ = State::startup;
+  full_bw_reached_ = true;
+  inflight_longterm_ = std::max(bdp_multiple(max_bw_, 1), inflight_latest_);
 }
 
 void Bbr::enter_drain() {
@@ -221,7 +223,7 @@ void Bbr::enter_drain() {
 
 void Bbr::check_drain_done(const Delivery &rs) {
   if (state_ != State::drain) return;
-  if (rs.in_flight <= inflight(1) || round_count_ > drain_start_round_ + 3) {
+  if (rs.in_flight <= inflight(1) || round_count_ > drain_start_round_ + kDrainRounds) {
     cwnd_gain_ = kDefaultCwndGain;
     start_probe_down(rs.now, rs.delivered_total);
   }

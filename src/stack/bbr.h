@@ -5,7 +5,9 @@
 // One thing is not the draft's: how much loss counts. Where round trips show a queue it is the draft's 2 % of what was
 // in flight; where they show none, a path that loses packets by itself (radio) is likelier than congestion, and it is
 // 10 %, what a policer costs at least. Less than that changes nothing: on such paths the draft's answer to every lossy
-// round, a lower bound that follows the measured rate down, leaves a third of what version 1 gets.
+// round, a lower bound that follows the measured rate down, leaves a third of what version 1 gets. For the same reason
+// one lossy round does not end startup, which a burst too much for some buffer on the way brings about long before the
+// bandwidth is found; two in a row do, and as ever three rounds without growth.
 //
 // Names are the draft's; bandwidths are bytes per second, volumes bytes.
 #pragma once
@@ -111,6 +113,7 @@ class Bbr final : public CongestionControl {
   bool loss_round_start_ = false;
   bool loss_in_round_ = false;
   uint8_t loss_events_in_round_ = 0;
+  uint8_t startup_lossy_rounds_ = 0;  // in a row
   bool is_bw_probe_sample_ = false;
   bool prev_probe_too_high_ = false;
   bool prev_probe_precautionary_ = false;
@@ -118,7 +121,6 @@ class Bbr final : public CongestionControl {
   bool probe_rtt_expired_ = false;
   bool probe_rtt_round_done_ = false;
   bool rtt_initialized_ = false;
-  bool startup_recovery_round_ = false;
   State undo_state_ = State::drain;  // drain: none
   uint8_t bw_probe_up_rounds_ = 0;
   uint8_t extra_acked_slot_ = 0;

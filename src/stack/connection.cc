@@ -153,7 +153,12 @@ void Connection::input(pbuf *segment) {
     uint32_t acknowledged_before = pcb_ ? pcb_->lastack : 0;
     // RFC 9293 section 3.7.1: the option belongs to SYNs; lwIP would take it, beyond our MTU, from any segment.
     const u16_t agreed_mss = pcb_ && pcb_->state != SYN_SENT ? pcb_->mss : 0;  // lesson: stack-mss-of-the-handshake
-    if (pcb_ && established_) hold_lwip(*pcb_);
+    if (pcb_ && established_) {
+      hold_lwip(*pcb_);
+      if (payload > 0 && header.sequence != pcb_->rcv_nxt && note_duplicate(header.sequence, payload)) {
+        scope.hold_acknowledgments();  // flush() sends the one with the report
+      }
+    }
     access_tcp_input(segment, &from, &to);
     if (tcp_pcb *pcb = access_active()) {
       // lwIP acknowledges every second segment at once; flush() does it once a turn.
@@ -164,6 +169,42 @@ void Connection::input(pbuf *segment) {
     }
   }
   after();
+}
+
+// RFC 2883 section 4: what came twice, below the acknowledgment or within what is held out of order. The range is for
+// the next acknowledgment, as the first block of its SACK option.
+bool Connection::note_duplicate(uint32_t begin, size_t size) {
+  if (!(pcb_->flags & TF_SACK)) return false;
+  uint32_t end = begin + static_cast<uint32_t>(size);
+  if (sequence_before(begin, pcb_->rcv_nxt)) {
+    if (pcb_->rcv_nxt - begin > TCP_WND) return false;  // no window reached so far
+    if (sequence_before(pcb_->rcv_nxt, end)) end = pcb_->rcv_nxt;
+  } else {
+    auto holds = [&](const tcp_sack_range &range) {
+      return !sequence_before(begin, range.left) && !sequence_before(range.right, end);
+    };
+    if (std::none_of(std::begin(pcb_->rcv_sacks), std::end(pcb_->rcv_sacks), holds)) return false;
+  }
+  if (duplicate_.right == begin && duplicate_.left != duplicate_.right) {
+    duplicate_.right = end;
+  } else {
+    report_duplicate();  // each is told once
+    duplicate_ = {begin, end};
+  }
+  return true;
+}
+
+// lwIP writes the blocks that it keeps: for one acknowledgment they are one more.
+void Connection::report_duplicate() {
+  if (duplicate_.left == duplicate_.right) return;
+  tcp_sack_range(&blocks)[LWIP_TCP_MAX_SACK_NUM] = pcb_->rcv_sacks;
+  tcp_sack_range kept[LWIP_TCP_MAX_SACK_NUM];
+  std::copy(std::begin(blocks), std::end(blocks), kept);
+  std::copy(kept, std::end(kept) - 1, blocks + 1);
+  blocks[0] = {duplicate_.left, duplicate_.right};
+  tcp_send_empty_ack(pcb_);  // lesson: duplicates-reported
+  std::copy(kept, std::end(kept), blocks);
+  duplicate_ = {};
 }
 
 // --- what leaves, and what comes back for it ---
@@ -187,6 +228,13 @@ void Connection::acknowledged(const tcp_pcb &pcb, const TcpHeader &header, const
   bool duplicate = !advanced && payload == 0 && header.acknowledgment == pcb.lastack &&
                    !(header.flags & (TcpHeader::kSyn | TcpHeader::kFin)) && header.window == last_window_;
   last_window_ = header.window;
+  if (header.acknowledgment == pcb.lastack) {
+    if (header.window == 0) {
+      sender_->window_closed();  // lesson: closed-window-is-patience
+    } else {
+      sender_->window_open();
+    }
+  }
   Time now = world_.timers.now();
   // Of an orphan that goes on: but not for ever.
   if (advanced && orphan_deadline_ != kNever) orphan_deadline_ = std::min(now + kOrphanTimeout, orphan_end_);
@@ -218,6 +266,14 @@ void Connection::transmit(Time now) {
   give_data(now);
 }
 
+// Until a hole is repaired, a round trip after it was found, what comes behind it stays in the send buffer: what may be
+// in flight is half of that then, or the other half of the time nothing leaves.
+uint32_t Connection::room_in_recovery() const {
+  if (!sender_->recovering()) return UINT32_MAX;
+  size_t half = most_send_buffer() / 2, flying = sender_->in_flight();
+  return static_cast<uint32_t>(half > flying ? half - flying : 0);
+}
+
 void Connection::give_data(Time now) {
   if (pcb_->state != ESTABLISHED && pcb_->state != CLOSE_WAIT) return;
   // What lwIP could not send goes first.
@@ -225,7 +281,7 @@ void Connection::give_data(Time now) {
   size_t waiting = sending_.waiting();
   if (waiting > 0) {
     if (!sender_) make_sender(now);
-    uint32_t mss = pcb_->mss, room = sender_->room(now), peer = peer_room();
+    uint32_t mss = pcb_->mss, room = std::min(sender_->room(now), room_in_recovery()), peer = peer_room();
     size_t amount = std::min<size_t>({waiting, room, peer});
     if (amount < waiting && amount >= mss) amount -= amount % mss;
     // Less than a segment only at the end, or when the peer's whole window is no more (RFC 9293 section 3.8.6.2.1).
@@ -264,7 +320,9 @@ void Connection::note_sent(Time now) {
   if (!sender_) return;
   bool waiting = sending_.waiting() > 0;
   bool blocked = waiting && peer_room() < std::min<size_t>(pcb_->mss, sending_.waiting());
-  sender_->finished(waiting, blocked);
+  // A buffer that is full is our own limit, as the peer's window is its: the owner would send more.
+  bool full = !waiting && (wants_writable_ || writable_event_);
+  sender_->finished(waiting || full, blocked || full);
   // RFC 9293 section 3.8.6.1: nothing in flight will bring news of the window.
   if ((blocked || pcb_->unsent) && sender_->idle() && pcb_->snd_wnd < pcb_->snd_lbb - pcb_->lastack + pcb_->mss) {
     if (persist_at_ == kNever) persist_at_ = now + (sender_->round_trip().timeout() * (1 << persist_backoff_));
@@ -409,6 +467,7 @@ void Connection::flush() {
   {
     LwipScope scope(world_, *this);
     open_window();
+    report_duplicate();
     if (established_) transmit(now);
     bool owed = pcb_->rcv_nxt != acknowledged_;
     if (owed && acknowledges_now()) {

@@ -111,6 +111,8 @@ class Connection final : public TcpEntry, public TimerTarget {
   void hold_lwip(tcp_pcb &pcb) const;
   bool lwip_needs_tick() const;
   bool acknowledges_now() const;
+  bool note_duplicate(uint32_t begin, size_t size);
+  void report_duplicate();
   void acknowledged(const tcp_pcb &pcb, const TcpHeader &header, const TcpOptions &options, size_t payload,
                     uint32_t acknowledged_before);
   void resend(uint32_t from, uint32_t to);
@@ -120,12 +122,14 @@ class Connection final : public TcpEntry, public TimerTarget {
   void give_data(Time now);
   void give(size_t amount);
   uint32_t peer_room() const;
+  uint32_t room_in_recovery() const;
   void make_sender(Time now);
   void note_sent(Time now);
   bool act_on_time(Time now);
   void arm_timer(Time now);
   void settle_out_of_order();
   void output();
+  size_t most_send_buffer() const;
   size_t send_limit() const;
   void readable();
   void writable_again();
@@ -148,6 +152,7 @@ class Connection final : public TcpEntry, public TimerTarget {
   uint32_t growth_bytes_ = 0;                     // consumed since growth_start_
   Time growth_start_{};
   uint32_t acknowledged_ = 0;  // the last acknowledgment number that we sent
+  SackBlock duplicate_;        // what came twice and nobody was told of yet
   size_t out_of_order_ = 0;    // bytes that lwIP holds out of order
 
   SendBuffer sending_;

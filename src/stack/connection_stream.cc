@@ -51,11 +51,18 @@ void Connection::consume(size_t size) {
   if (pcb_) world_.touch(*this);
 }
 
-// Twice what may be in flight, so that the window stays full while the owner is told and writes more.
+size_t Connection::most_send_buffer() const {
+  return std::min<size_t>(world_.config.tcp_buffer_size, TCP_SND_BUF);
+}
+
+// Twice what may be in flight, so that the window stays full while the owner is told and writes more; and what has left
+// the network but must be kept, behind a hole that is being repaired.
 size_t Connection::send_limit() const {
-  size_t most = std::min<size_t>(world_.config.tcp_buffer_size, TCP_SND_BUF);
-  size_t in_flight = pcb_ && sender_ ? std::min<size_t>(sender_->window(), pcb_->snd_wnd) : 0;
-  return std::min(most, std::max(kInitialSendBuffer, 2 * in_flight));
+  size_t limit = 0;
+  if (pcb_ && sender_) {
+    limit = 2 * std::min<size_t>(sender_->window(), pcb_->snd_wnd) + sender_->outstanding() - sender_->in_flight();
+  }
+  return std::min(most_send_buffer(), std::max(kInitialSendBuffer, limit));
 }
 
 size_t Connection::writable() {

@@ -20,6 +20,7 @@ constexpr int kMinRttDivisor = 8;
 constexpr uint32_t kRttSamples = 8;
 constexpr int kCssGrowthDivisor = 4;
 constexpr uint32_t kCssRounds = 5;
+constexpr int kQueueGone = 4;  // what is left of a queue that counts, for it to be none
 
 double in_seconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -54,32 +55,48 @@ void HyStart::reset() {
   *this = {};
 }
 
-bool HyStart::on_delivery(const Delivery &delivery, uint32_t mss) {
-  (void)mss;
-  // RFC 9406 section 4.2: a round ends when what had been sent at its start is acknowledged.
+// RFC 9406 section 4.2: RttThresh.
+Duration HyStart::threshold() const {
+  return std::clamp<Duration>(last_round_ / kMinRttDivisor, kMinRttThresh, kMaxRttThresh);
+}
+
+// A round ends when what had been sent at its start is acknowledged. False: slow start is over.
+bool HyStart::end_round() {
+  if (conservative_) {
+    bool queue_stands = current_round_ >= last_round_ + threshold();
+    return !queue_stands && ++conservative_rounds_ < kCssRounds;  // lesson: hystart-round
+  }
+  if (current_round_ > Duration{}) last_round_ = current_round_;
+  return true;
+}
+
+bool HyStart::on_delivery(const Delivery &delivery) {
   if (!started_ || static_cast<int32_t>(delivery.acknowledged - round_end_) >= 0) {
-    if (started_ && conservative_ && ++conservative_rounds_ >= kCssRounds) return false;
+    if (started_ && !end_round()) return false;
     started_ = true;
     round_end_ = delivery.window_end;
-    last_round_ = current_round_;
     current_round_ = {};
-    samples_ = 0;
   }
   if (delivery.round_trip == Duration{}) return true;
-  current_round_ = current_round_ == Duration{} ? delivery.round_trip : std::min(current_round_, delivery.round_trip);
+  auto shorter = [&](Duration least) {
+    return least == Duration{} ? delivery.round_trip : std::min(least, delivery.round_trip);
+  };
+  current_round_ = shorter(current_round_);
+  run_ = shorter(run_);
   samples_ += delivery.acknowledgments;
   if (samples_ < kRttSamples) return true;
-  if (conservative_) {
-    // Back to slow start: what looked like a queue was none.
-    if (current_round_ < baseline_) conservative_ = false;
-  } else if (last_round_ != Duration{}) {
-    Duration threshold = std::clamp<Duration>(last_round_ / kMinRttDivisor, kMinRttThresh, kMaxRttThresh);
-    if (current_round_ >= last_round_ + threshold) {
-      baseline_ = current_round_;
+  if (last_round_ != Duration{}) {
+    if (!conservative_ && run_ >= last_round_ + threshold()) {
       conservative_ = true;  // lesson: hystart
       conservative_rounds_ = 0;
+      round_end_ = delivery.window_end;
+      current_round_ = {};
+    } else if (conservative_ && run_ < last_round_ + threshold() / kQueueGone) {
+      conservative_ = false;  // what looked like a queue was none
     }
   }
+  samples_ = 0;
+  run_ = {};
   return true;
 }
 
@@ -94,7 +111,7 @@ uint32_t Cubic::window() const {
 // Spread over the round trip with room to grow: bursts of half a window overflow queues that the window itself fits.
 double Cubic::pacing_rate() const {
   if (smoothed_ == Duration{}) return 0;
-  double gain = in_slow_start() ? 2 : 1.25;
+  double gain = in_slow_start() && !hystart_.conservative() ? 2 : 1.25;
   return gain * std::max(window_ * mss_, static_cast<double>(recovering_ ? recovery_window_ : 0)) /
          in_seconds(smoothed_);
 }
@@ -119,9 +136,14 @@ void Cubic::on_delivery(const Delivery &delivery) {
 void Cubic::grow(const Delivery &delivery) {
   double delivered = static_cast<double>(delivery.newly_delivered) / mss_;
   if (in_slow_start()) {
-    if (threshold_ > 1e8 && !hystart_.on_delivery(delivery, mss_)) {
+    const bool was_conservative = hystart_.conservative();
+    if (threshold_ > 1e8 && !hystart_.on_delivery(delivery)) {
       threshold_ = window_;
     } else {
+      // What made the queue is what was in flight: the window may be ahead of it, by what the peer's allowed.
+      if (hystart_.conservative() && !was_conservative) {
+        window_ = std::min(window_, std::max<double>(delivery.prior_in_flight / mss_, kInitialSegments));
+      }
       // RFC 9438 section 5.8, RFC 7661: a window that is not used does not grow.
       bool used = delivery.window_limited || delivery.prior_in_flight * 2.0 >= window_ * mss_;
       if (!used) return;

@@ -21,18 +21,26 @@ class ProportionalRateReduction {
 };
 
 // RFC 9406: slow start watches the round trips of each round.
+//
+// What differs is for a sender that paces. A round then leaves at twice the rate at which the last one arrived, so a
+// queue comes and goes within the round, and the round's shortest trip shows it only when twice as much is on its way:
+// it is eight samples in a row that are compared, not a round. And when a whole conservative round has found the queue
+// standing, slow start is over: RFC 9406's five such rounds are for a jitter that could be mistaken for a queue.
 class HyStart {
  public:
   // False: slow start is over.
-  bool on_delivery(const Delivery &delivery, uint32_t mss);
+  bool on_delivery(const Delivery &delivery);
   bool conservative() const { return conservative_; }
   void reset();
 
  private:
+  bool end_round();
+  Duration threshold() const;
+
   Duration last_round_{};     // lastRoundMinRTT, 0: infinite
   Duration current_round_{};  // currentRoundMinRTT
-  Duration baseline_{};       // cssBaselineMinRtt
-  uint32_t samples_ = 0;
+  Duration run_{};            // the shortest of the run of samples, 0: none yet
+  uint32_t samples_ = 0;      // of the run
   uint32_t round_end_ = 0;
   uint32_t conservative_rounds_ = 0;
   bool started_ = false;

@@ -56,7 +56,7 @@ void Sender::acknowledged(uint32_t accepted, uint32_t acknowledgment, std::span<
     board_.acknowledge(accepted, visit);
     acknowledged_ = accepted;
     advanced_ = true;
-    timeouts_ = 0;
+    timeouts_ = unanswered_ = 0;
     timeout_base_ = probe_base_ = now;
     next_lost_ = 0;
     if (!sack_) duplicates_ = 0;
@@ -280,7 +280,7 @@ void Sender::update(Time now) {
   congestion_->on_delivery(delivery);
   if (board_.empty()) {
     reordering_at_ = kNever;
-    timeouts_ = 0;
+    timeouts_ = unanswered_ = 0;
   }
 }
 
@@ -335,7 +335,7 @@ void Sender::sent(uint32_t from, uint32_t to, Time now) {
     // draft-ietf-ccwg-bbr section 4.1.2.2: a flight begins.
     first_sent_ = delivered_at_ = now;
     timeout_base_ = now;
-    timeouts_ = 0;
+    timeouts_ = unanswered_ = 0;
     congestion_->on_restart(now, now - last_sent_, timeout());
   }
   probe_base_ = now;
@@ -460,7 +460,8 @@ void Sender::probed(bool repetition, Time now) {
 
 // RFC 6298 section 5.4 to 5.6, RFC 8985 section 6.3.
 bool Sender::timed_out(Time now) {
-  if (++timeouts_ > kMostTimeouts) return false;
+  if (++unanswered_ > kMostTimeouts) return false;
+  if (timeouts_ < kMostTimeouts) timeouts_++;
   timeout_base_ = now;
   probing_ = false;
   next_lost_ = 0;

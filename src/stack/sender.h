@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "stack/congestion.h"
 #include "stack/round_trip.h"
@@ -40,6 +41,15 @@ class Sender {
                     Time now);
   // After all of the turn's.
   void update(Time now);
+  // The peer answers, and its window is closed: it may be for as long as it likes (RFC 9293 section 3.8.6.1).
+  void window_closed() {
+    closed_ = true;
+    unanswered_ = 0;
+  }
+  // It is open. What was lost meanwhile is sent again soon, not when the backed-off timer would have it.
+  void window_open() {
+    if (std::exchange(closed_, false)) timeouts_ = 0;
+  }
 
   // --- what leaves ---
   struct Range {
@@ -113,7 +123,9 @@ class Sender {
   bool changed_ = false;  // something for update()
   bool advanced_ = false;
   bool duplicate_seen_ = false;   // this turn reported a duplicate (RFC 2883)
-  uint8_t timeouts_ = 0;          // in a row
+  bool closed_ = false;           // the peer's window, with something in flight
+  uint8_t timeouts_ = 0;          // in a row: the timer's backoff
+  uint8_t unanswered_ = 0;        // of these, since the peer last said anything that counts
   uint8_t reordering_steps_ = 1;  // RFC 8985 section 6.2, RACK.reo_wnd_mult
   uint8_t reordering_persist_ = 0;
   uint32_t recover_ = 0;  // recovery ends when everything up to here is acknowledged (RFC 6675 RecoveryPoint)

@@ -6,6 +6,8 @@
 
 #include "stack/siphash.h"
 #include "wire/icmp.h"
+#include "wire/ip.h"
+#include "wire/tcp.h"
 
 namespace slipgate {
 
@@ -51,6 +53,12 @@ LwipScope::~LwipScope() {
 }
 
 err_t LwipScope::output(const pbuf *packet) {
+  const uint8_t *bytes = static_cast<const uint8_t *>(packet->payload);
+  const size_t transport = bytes[0] >> 4 == 4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+  if (holds_acknowledgments_) {
+    const TcpHeader &header = *reinterpret_cast<const TcpHeader *>(bytes + transport);
+    if (header.flags == TcpHeader::kAck && packet->tot_len == transport + header.header_length()) return ERR_OK;
+  }
   world_.pending();
   // pcb->mss is the connection's own here: it is larger only while bytes are handed over (connection.cc).
   size_t segment_size = connection_ && connection_->pcb_ ? connection_->pcb_->mss : SIZE_MAX;
@@ -59,9 +67,7 @@ err_t LwipScope::output(const pbuf *packet) {
     return ERR_MEM;
   }
   if (connection_) {
-    const uint8_t *bytes = static_cast<const uint8_t *>(packet->payload);
-    const tcp_hdr *header = reinterpret_cast<const tcp_hdr *>(bytes + (bytes[0] >> 4 == 4 ? 20 : 40));
-    connection_->acknowledged_ = lwip_ntohl(header->ackno);
+    connection_->acknowledged_ = reinterpret_cast<const TcpHeader *>(bytes + transport)->acknowledgment;
   }
   return ERR_OK;
 }

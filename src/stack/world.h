@@ -158,6 +158,8 @@ class LwipScope {
   LwipScope &operator=(const LwipScope &) = delete;
 
   bool failed() const { return failed_; }  // a packet could not be sent
+  // An acknowledgment that lwIP sends from now on, alone, is not sent: the connection has more to say in its own.
+  void hold_acknowledgments() { holds_acknowledgments_ = true; }
 
  private:
   friend struct LwipEntries;
@@ -170,6 +172,7 @@ class LwipScope {
   const uint16_t link_;
   const bool dont_fragment_;
   bool failed_ = false;
+  bool holds_acknowledgments_ = false;
 };
 
 }  // namespace slipgate

@@ -1,4 +1,5 @@
 // The algorithms alone, fed with what a path would have said.
+#include <array>
 #include <cmath>
 
 #include "stack/bbr.h"
@@ -37,8 +38,8 @@ struct Path {
   Path(double bytes_per_second, Duration round_trip)
       : bbr(kMss, round_trip, Time(seconds(1000)), 7), bandwidth(bytes_per_second), delay(round_trip) {}
 
-  // One round trip; `loss` of what is sent is lost.
-  void round(double loss = 0) {
+  // One round trip; `loss` of what is sent is lost, in so many places.
+  void round(double loss = 0, int ranges = 1) {
     double seconds_of = std::chrono::duration<double>(delay).count();
     double offered = std::min<double>(bbr.window(), bbr.pacing_rate() * seconds_of);
     double carried = std::min(offered, bandwidth * seconds_of);
@@ -48,10 +49,12 @@ struct Path {
     now += delay + queue;
     if (lost_now > 0) {
       lost += lost_now;
-      bbr.on_lost({.size = lost_now,
-                   .sent_in_flight = static_cast<uint32_t>(offered),
-                   .lost_since = lost_now,
-                   .delivered_total = delivered});
+      for (int i = 1; i <= ranges; i++) {
+        bbr.on_lost({.size = lost_now / ranges,
+                     .sent_in_flight = static_cast<uint32_t>(offered),
+                     .lost_since = lost_now / ranges * i,
+                     .delivered_total = delivered});
+      }
     }
     uint32_t arrived = static_cast<uint32_t>(carried) - std::min(lost_now, static_cast<uint32_t>(carried));
     delivered += arrived;
@@ -205,6 +208,41 @@ TEST_CASE("RFC 9406: slow start ends when round trips grow, not before [hystart]
   }
 }
 
+TEST_CASE(
+    "RFC 9406: a queue within a round slows slow start down, one that stands for a round ends it [hystart-round]") {
+  Cubic cubic(kMss, milliseconds(50));
+  Time now(seconds(1));
+  uint32_t acknowledged = 0;
+  // A window's acknowledgments in four parts.
+  auto round = [&](std::array<int, 4> round_trips) {
+    const uint32_t part = cubic.window() / 4;
+    for (int round_trip : round_trips) {
+      Delivery delivery;
+      delivery.now = now += milliseconds(12);
+      delivery.newly_delivered = part;
+      delivery.prior_in_flight = cubic.window();
+      delivery.acknowledgments = 10;
+      delivery.round_trip = delivery.smoothed = delivery.minimum = milliseconds(round_trip);
+      delivery.window_limited = delivery.advanced = true;
+      delivery.acknowledged = acknowledged += part;
+      delivery.window_end = acknowledged + cubic.window();
+      cubic.on_delivery(delivery);
+    }
+  };
+  for (int i = 0; i < 4; i++) round({50, 50, 50, 50});
+  double before = cubic.segments();
+  round({50, 60, 60, 60});
+  CHECK(cubic.segments() < 1.6 * before);
+  CHECK(cubic.in_slow_start());
+  before = cubic.segments();
+  round({50, 50, 50, 50});  // it was the burst's own
+  CHECK(cubic.segments() > 1.9 * before);
+  before = cubic.segments();
+  for (int i = 0; i < 3; i++) round({60, 60, 60, 60});
+  CHECK_FALSE(cubic.in_slow_start());
+  CHECK(cubic.segments() < 2.5 * before);
+}
+
 TEST_CASE("RFC 6937 section 3.1: what leaves in recovery is in proportion to what arrives [prr]") {
   ProportionalRateReduction reduction;
   reduction.begin(100 * kMss);
@@ -239,6 +277,23 @@ TEST_CASE("draft-ietf-ccwg-bbr section 5.3.1: startup finds the bandwidth, drain
   CHECK(path.bbr.max_bandwidth() == Approx(5e6).epsilon(0.05));
   CHECK(path.bbr.window() <= 3.25 * 5e6 * 0.04);
   CHECK(path.bbr.window() >= 5e6 * 0.04);
+}
+
+TEST_CASE("draft-ietf-ccwg-bbr section 5.3.1.3: two lossy rounds end startup, one is a burst's [bbr-startup-burst]") {
+  for (int lossy : {1, 2}) {
+    Path path(100e6, milliseconds(40));
+    path.rounds(3);
+    path.bbr.on_recovery(0, path.now);
+    for (int i = 0; i < lossy; i++) path.round(0.3, 8);
+    CHECK((path.bbr.inflight_longterm() < UINT32_MAX) == (lossy == 2));
+    if (lossy == 1) CHECK(path.bbr.state() == Bbr::State::startup);
+    // What startup lost is no sign of less bandwidth than it found.
+    if (lossy == 2) {
+      double found = path.bbr.bandwidth();
+      path.round(0.3, 8);
+      CHECK(path.bbr.bandwidth() >= found);
+    }
+  }
 }
 
 TEST_CASE("draft-ietf-ccwg-bbr section 5.3.4: the shortest round trip is measured anew every five seconds") {

@@ -326,6 +326,26 @@ TEST_CASE("RFC 2883: when every repetition was a duplicate, the window is what i
   CHECK_FALSE(line.sender->recovering());
 }
 
+TEST_CASE("RFC 8985 section 6.2 step 4: a round trip with a duplicate adds a quarter of a round trip of patience") {
+  Line line;
+  for (int step = 1; step <= 3; step++) {
+    const uint32_t begin = line.end;
+    line.send(8);
+    line.now += milliseconds(100);
+    line.acknowledge(begin, {{begin + 1000, begin + 8000}});
+    if (step > 1) {
+      CHECK(line.resends().empty());
+      CHECK(line.sender->deadline() == line.now + step * milliseconds(25));
+      line.now += step * milliseconds(25);
+      line.sender->update(line.now);
+    }
+    REQUIRE(line.resends() == std::vector<uint32_t>{begin});
+    line.now += milliseconds(1);
+    line.acknowledge(begin + 8000);
+    line.acknowledge(begin + 8000, {{begin, begin + 1000}}, true);
+  }
+}
+
 TEST_CASE("a scoreboard says what a naive one says") {
   std::mt19937 random(7);
   for (int round = 0; round < 300; round++) {

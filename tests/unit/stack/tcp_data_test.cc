@@ -1,4 +1,5 @@
 // Bytes both ways: acknowledgments, windows, merging, what is out of order.
+#include <algorithm>
 #include <cerrno>
 
 #include "unit/stack/harness.h"
@@ -342,6 +343,99 @@ TEST_CASE("a window that shrinks to nothing is probed, and sending goes on when 
   for (const Sent &probe : probes) CHECK(probe.payload().size() <= 1);
   h.send({.sequence = h.ours, .acknowledgment = h.theirs, .window = 65535});
   CHECK(h.next().payload() == "behind a closed window");
+}
+
+TEST_CASE(
+    "a window closed over what is in flight is asked for as long as the peer answers [closed-window-is-patience]") {
+  Harness h;
+  h.open();
+  h.write(std::string(3000, 'x'));
+  REQUIRE(h.all().size() == 3);
+  // RFC 9293 section 3.8.6.1: far more than the twelve that nobody answers.
+  for (int i = 0; i < 40; i++) {
+    h.pass(seconds(61));
+    REQUIRE_FALSE(h.all().empty());
+    h.send({.sequence = h.ours, .acknowledgment = h.theirs, .window = 0});
+    h.all();
+  }
+  CHECK(h.write_error() == 0);
+  // Open again: not a minute later, which the timer had come to.
+  h.send({.sequence = h.ours, .acknowledgment = h.theirs, .window = 65535});
+  h.pass(milliseconds(1100));
+  std::vector<Sent> again = h.all();
+  CHECK(std::any_of(again.begin(), again.end(),
+                    [&](const Sent &one) { return one.tcp().sequence == h.theirs && one.payload().size() == 1380; }));
+  // And one that has gone silent is given up as ever.
+  h.pass(minutes(15));
+  CHECK(h.write_error() == ETIMEDOUT);
+}
+
+TEST_CASE("RFC 2883 section 4: what came twice is the first block of one acknowledgment [duplicates-reported]") {
+  Harness h;
+  h.open();
+  Segment a = h.data(std::string(1000, 'a')), b = h.data(std::string(1000, 'b'));
+  h.send({a, b});
+  CHECK(h.next().options().sack().empty());
+  auto report = [&] {
+    Sent answer = h.next();
+    CHECK(answer.tcp().acknowledgment.value() == b.sequence + 1000);
+    CHECK(answer.payload().empty());
+    const TcpOptions options = answer.options();
+    return std::vector<SackBlock>(options.sack().begin(), options.sack().end());
+  };
+  SECTION("below the acknowledgment, once (4.1.1)") {
+    h.send(a);
+    CHECK(report() == std::vector<SackBlock>{{a.sequence, b.sequence}});
+    CHECK(h.quiet());
+    h.send(h.data("c"));
+    h.pass(milliseconds(30));
+    CHECK(h.next().options().sack().empty());
+  }
+  SECTION("a repetition of two is one range, two apart are two acknowledgments") {
+    h.send({a, b});
+    CHECK(report() == std::vector<SackBlock>{{a.sequence, b.sequence + 1000}});
+    CHECK(h.quiet());
+    h.send({b, a});
+    CHECK(report() == std::vector<SackBlock>{{b.sequence, b.sequence + 1000}});
+    CHECK(report() == std::vector<SackBlock>{{a.sequence, b.sequence}});
+    CHECK(h.quiet());
+  }
+  SECTION("before what is held out of order, and within it (4.1.2, 4.1.3)") {
+    h.data("lost");
+    Segment behind = h.data(std::string(1000, 'd'));
+    const SackBlock held{behind.sequence, behind.sequence + 1000};
+    h.send(behind);
+    CHECK(report() == std::vector<SackBlock>{held});
+    h.send(a);
+    CHECK(report() == std::vector<SackBlock>{{a.sequence, b.sequence}, held});
+    h.send(behind);
+    CHECK(report() == std::vector<SackBlock>{held, held});
+  }
+  SECTION("in part (4.2)") {
+    Segment longer = b;
+    longer.payload += std::string(500, 'e');
+    h.send(longer);
+    Sent answer = h.next();
+    CHECK(answer.tcp().acknowledgment.value() == b.sequence + 1500);
+    REQUIRE(answer.options().sack().size() == 1);
+    CHECK(answer.options().sack()[0] == SackBlock{b.sequence, b.sequence + 1000});
+  }
+  SECTION("not what no window ever reached") {
+    Segment ancient = a;
+    ancient.sequence -= 1u << 30;
+    h.send(ancient);
+    CHECK(report().empty());
+  }
+}
+
+TEST_CASE("RFC 2883 section 2: duplicates are reported where SACK was agreed on") {
+  Harness h;
+  h.open({2, 4, 5, 100});
+  Segment a = h.data(std::string(1000, 'a'));
+  h.send({a, h.data(std::string(1000, 'b'))});
+  h.all();
+  h.send(a);
+  CHECK(h.next().options().sack().empty());
 }
 
 TEST_CASE("what nobody acknowledges is sent again, ever more slowly, and fails in the end") {
