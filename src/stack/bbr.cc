@@ -130,13 +130,13 @@ void Bbr::update_congestion_signals(const Delivery &rs) {
   bool high = lost_in_round_ > loss_threshold() * (static_cast<double>(inflight_latest_) + lost_in_round_);
   // What startup sent faster than it could arrive is lost until a few rounds into what follows, and says nothing new.
   bool of_startup = round_count_ <= drain_start_round_ + kDrainRounds;
-  if (high && !probing_bandwidth() && !of_startup) {
+  if (((high && !of_startup) || marked_in_round_) && !probing_bandwidth()) {
     if (bw_shortterm_ == kInfiniteBandwidth) bw_shortterm_ = max_bw_;
     if (inflight_shortterm_ == kInfinity) inflight_shortterm_ = cwnd_;
     bw_shortterm_ = std::max(bw_latest_, kBeta * bw_shortterm_);
     inflight_shortterm_ = std::max(inflight_latest_, bounded(kBeta * inflight_shortterm_));
   }
-  loss_in_round_ = false;
+  loss_in_round_ = marked_in_round_ = false;
   lost_in_round_ = 0;
 }
 
@@ -210,6 +210,10 @@ void Bbr::check_startup_high_loss(const Delivery &rs) {
   startup_lossy_rounds_ = high ? static_cast<uint8_t>(startup_lossy_rounds_ + 1) : uint8_t{0};
   if (startup_lossy_rounds_ < kStartupLossyRounds) return;  // lesson: bbr-startup-burst
   undo_state_ = State::startup;
+  end_startup();
+}
+
+void Bbr::end_startup() {
   full_bw_reached_ = true;
   inflight_longterm_ = std::max(bdp_multiple(max_bw_, 1), inflight_latest_);
 }
@@ -401,6 +405,15 @@ void Bbr::on_lost(const Loss &loss) {
   double prefix = std::max(threshold * before - lost_before, 0.0) / (1 - threshold);
   handle_inflight_too_high(bounded(std::max(before + prefix, 0.0)), loss.application_limited, now_,
                            loss.delivered_total);
+}
+
+void Bbr::on_marked(uint32_t in_flight, uint64_t delivered_total, Time now) {
+  marked_in_round_ = true;
+  if (state_ == State::startup) {
+    end_startup();
+  } else if (is_bw_probe_sample_) {
+    handle_inflight_too_high(in_flight, false, now, delivered_total);
+  }
 }
 
 void Bbr::handle_inflight_too_high(uint32_t sent_in_flight, bool app_limited, Time now, uint64_t delivered) {

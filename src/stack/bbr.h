@@ -9,6 +9,9 @@
 // one lossy round does not end startup, which a burst too much for some buffer on the way brings about long before the
 // bandwidth is found; two in a row do, and as ever three rounds without growth.
 //
+// A mark of congestion (ECN) comes from a queue, whatever round trips show: it bounds as loss beyond the threshold
+// does.
+//
 // Names are the draft's; bandwidths are bytes per second, volumes bytes.
 #pragma once
 
@@ -30,6 +33,7 @@ class Bbr final : public CongestionControl {
   void on_sent(uint32_t) override {}
   void on_recovery(uint32_t outstanding, Time now) override;
   void on_recovered(uint32_t in_flight) override;
+  void on_marked(uint32_t in_flight, uint64_t delivered_total, Time now) override;
   void on_timeout(uint32_t in_flight, bool again, Time now) override;
   void on_spurious(Time now) override;
   void on_restart(Time now, Duration idle, Duration timeout) override;
@@ -56,6 +60,7 @@ class Bbr final : public CongestionControl {
   void check_full_bw_reached(const Delivery &rs);
   void check_startup_done(const Delivery &rs);
   void check_startup_high_loss(const Delivery &rs);
+  void end_startup();
   void check_drain_done(const Delivery &rs);
   void update_probe_bw_cycle(const Delivery &rs);
   bool adapt_longterm_model(const Delivery &rs);
@@ -114,6 +119,7 @@ class Bbr final : public CongestionControl {
   bool loss_in_round_ = false;
   uint8_t loss_events_in_round_ = 0;
   uint8_t startup_lossy_rounds_ = 0;  // in a row
+  bool marked_in_round_ = false;
   bool is_bw_probe_sample_ = false;
   bool prev_probe_too_high_ = false;
   bool prev_probe_precautionary_ = false;

@@ -67,6 +67,8 @@ class CongestionControl {
   // Fast recovery begins (RFC 6675 section 5), with so much outstanding; and ends. `in_flight` leaves out what is lost.
   virtual void on_recovery(uint32_t outstanding, Time now) = 0;
   virtual void on_recovered(uint32_t in_flight) = 0;
+  // Something arrived with a mark of congestion (RFC 3168); once a round trip, and not in recovery.
+  virtual void on_marked(uint32_t in_flight, uint64_t delivered_total, Time now) = 0;
   // The retransmission timer expired; `again`: once more for the same data.
   virtual void on_timeout(uint32_t in_flight, bool again, Time now) = 0;
   // What was taken for a loss was none (every repetition was a duplicate).

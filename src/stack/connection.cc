@@ -90,6 +90,7 @@ bool Connection::open_passive(pbuf *syn, uint8_t service_class) {
     LwipScope scope(world_, *this);
     ip_addr_t from = to_lwip(key.inside.address);
     ip_addr_t to = to_lwip(key.outside.address);
+    agree_on_ecn(*static_cast<const TcpHeader *>(syn->payload));
     access_tcp_accept(syn, &from, &to, key.outside.port);
     if (tcp_pcb *pcb = access_active()) {
       adopt(pcb);
@@ -136,7 +137,7 @@ StreamPtr Connection::make_stream() {
 
 // --- segments ---
 
-void Connection::input(pbuf *segment) {
+void Connection::input(pbuf *segment, uint8_t traffic_class) {
   world_.touch(*this);
   {
     LwipScope scope(world_, *this);
@@ -153,6 +154,9 @@ void Connection::input(pbuf *segment) {
     uint32_t acknowledged_before = pcb_ ? pcb_->lastack : 0;
     // RFC 9293 section 3.7.1: the option belongs to SYNs; lwIP would take it, beyond our MTU, from any segment.
     const u16_t agreed_mss = pcb_ && pcb_->state != SYN_SENT ? pcb_->mss : 0;  // lesson: stack-mss-of-the-handshake
+    // A SYN that the peer repeats may no longer ask for ECN (RFC 3168 section 6.1.1.1).
+    if (pcb_ && pcb_->state == SYN_RCVD && (header.flags & TcpHeader::kSyn)) agree_on_ecn(header);
+    if (ecn_) note_marks(header, traffic_class, payload);
     if (pcb_ && established_) {
       hold_lwip(*pcb_);
       if (payload > 0 && header.sequence != pcb_->rcv_nxt && note_duplicate(header.sequence, payload)) {
@@ -169,6 +173,41 @@ void Connection::input(pbuf *segment) {
     }
   }
   after();
+}
+
+// --- congestion that is notified (RFC 3168) ---
+
+// Section 6.1.1. A SYN that asks for accurate ECN (RFC 9768) asks for this, too.
+void Connection::agree_on_ecn(const TcpHeader &syn) {
+  constexpr uint8_t kAsks = TcpHeader::kEce | TcpHeader::kCwr;
+  ecn_ = (syn.flags & kAsks) == kAsks;
+}
+
+void Connection::note_marks(const TcpHeader &header, uint8_t traffic_class, size_t payload) {
+  // Section 6.1.3. A packet may end one notification and begin the next.
+  if (header.flags & TcpHeader::kCwr) echo_congestion_ = false;
+  if (payload > 0 && (traffic_class & kEcnMask) == kCongestionExperienced) echo_congestion_ = true;
+  // Section 6.1.2.
+  if ((header.flags & TcpHeader::kEce) && sender_ && sender_->congestion_echoed(world_.timers.now())) {
+    window_reduced_ = true;  // lesson: ecn-reduces
+  }
+}
+
+// What lwIP sends: data for the first time, a SYN-ACK, acknowledgments. Only the first may be marked on the way
+// (sections 6.1.4 and 6.1.5: neither acknowledgments alone, nor repetitions, nor SYNs).
+void Connection::mark(uint8_t *ip, TcpHeader &header, size_t payload) {
+  // lwIP keeps the headers of what it may send once more.
+  header.flags &= static_cast<uint8_t>(~(TcpHeader::kEce | TcpHeader::kCwr));
+  if (!ecn_ || (header.flags & TcpHeader::kRst)) return;
+  if (header.flags & TcpHeader::kSyn) {
+    header.flags |= TcpHeader::kEce;
+    return;
+  }
+  if (echo_congestion_) header.flags |= TcpHeader::kEce;
+  if (payload == 0) return;
+  if (std::exchange(window_reduced_, false)) header.flags |= TcpHeader::kCwr;
+  // The traffic class begins in the middle of an IPv6 header's first byte.
+  ip[1] |= ip[0] >> 4 == 4 ? kEcnCapable : kEcnCapable << 4;
 }
 
 // RFC 2883 section 4: what came twice, below the acknowledgment or within what is held out of order. The range is for
@@ -367,7 +406,7 @@ void Connection::send_alone(uint32_t sequence, uint8_t flags, size_t offset, siz
     header.sequence = sequence;
     header.acknowledgment = pcb.rcv_nxt;
     header.data_offset = 5 << 4;
-    header.flags = static_cast<uint8_t>(TcpHeader::kAck | flags);
+    header.flags = static_cast<uint8_t>(TcpHeader::kAck | flags | (echo_congestion_ ? TcpHeader::kEce : 0));
     header.window = static_cast<uint16_t>(std::min<uint32_t>(RCV_WND_SCALE(&pcb, pcb.rcv_ann_wnd), 0xffff));
     header.checksum = 0;
     header.urgent_pointer = 0;

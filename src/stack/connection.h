@@ -49,8 +49,8 @@ class Connection final : public TcpEntry, public TimerTarget {
   // The stream; once, and then it decides how the connection ends.
   StreamPtr make_stream();
 
-  // A segment, or several merged ones.
-  void input(pbuf *segment);
+  // A segment, or several merged ones, of packets of this traffic class.
+  void input(pbuf *segment, uint8_t traffic_class);
   // Carries out what the turn brought: window, data, FIN, one acknowledgment.
   void flush();
   // Tells the owner what is new. May destroy the connection.
@@ -108,6 +108,9 @@ class Connection final : public TcpEntry, public TimerTarget {
 
   void adopt(tcp_pcb *pcb);
   void after();
+  void agree_on_ecn(const TcpHeader &syn);
+  void note_marks(const TcpHeader &header, uint8_t traffic_class, size_t payload);
+  void mark(uint8_t *ip, TcpHeader &header, size_t payload);
   void hold_lwip(tcp_pcb &pcb) const;
   bool lwip_needs_tick() const;
   bool acknowledges_now() const;
@@ -170,6 +173,11 @@ class Connection final : public TcpEntry, public TimerTarget {
   uint16_t last_window_ = 0;
   uint8_t persist_backoff_ = 0;
   uint8_t persists_ = 0;  // unanswered
+
+  // Explicit congestion notification (RFC 3168), with peers that ask for it in their SYN.
+  bool ecn_ = false;              // agreed on
+  bool echo_congestion_ = false;  // what we send says ECE, until the peer has said CWR
+  bool window_reduced_ = false;   // the next new data says CWR
 
   int error_ = 0;
   bool established_ = false;

@@ -205,6 +205,12 @@ void Cubic::on_recovery(uint32_t outstanding, Time) {
   recovery_window_ = outstanding;
 }
 
+// RFC 3168 section 6.1.2: as a loss, but nothing is to be sent again.
+void Cubic::on_marked(uint32_t, uint64_t, Time) {
+  reduce();
+  window_ = threshold_;
+}
+
 // After a time-out the window has grown by slow start, and goes on so.
 void Cubic::on_recovered(uint32_t) {
   if (!std::exchange(recovering_, false)) return;  // lesson: cubic-slow-start-after-timeout

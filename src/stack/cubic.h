@@ -59,6 +59,7 @@ class Cubic final : public CongestionControl {
   void on_sent(uint32_t size) override;
   void on_recovery(uint32_t outstanding, Time now) override;
   void on_recovered(uint32_t in_flight) override;
+  void on_marked(uint32_t in_flight, uint64_t delivered_total, Time now) override;
   void on_timeout(uint32_t in_flight, bool again, Time now) override;
   void on_spurious(Time now) override;
   void on_restart(Time now, Duration idle, Duration timeout) override;

@@ -11,8 +11,6 @@ namespace {
 constexpr size_t kUnit = 8;  // fragments begin at multiples of this, and all but the last end there
 constexpr size_t kUnits = (Reassembly::kMostPayloadBytes + kUnit - 1) / kUnit;
 
-constexpr uint8_t kCongestionExperienced = 3;  // RFC 3168 section 5
-
 // A client that has this many waiting pays for what it opens when the whole table is full; else the oldest of all goes.
 constexpr size_t kFairShare = 4;
 
@@ -225,7 +223,7 @@ std::optional<DropReason> Reassembly::place(Datagram &datagram, const LinkPacket
   datagram.received += piece.data.size();
   datagram.end = std::max(datagram.end, end);
   if (piece.last) datagram.total = end;
-  if ((fragment.parsed.traffic_class & 3) == kCongestionExperienced) datagram.congestion = true;
+  if ((fragment.parsed.traffic_class & kEcnMask) == kCongestionExperienced) datagram.congestion = true;
   if (piece.offset == 0) {
     datagram.first = fragment.parsed;
     datagram.first.key.link = fragment.packet.link;

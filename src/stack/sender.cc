@@ -284,6 +284,14 @@ void Sender::update(Time now) {
   }
 }
 
+bool Sender::congestion_echoed(Time now) {
+  if (board_.empty() || delivered_ < marked_until_) return false;
+  marked_until_ = delivered_ + board_.outstanding();
+  // In recovery the window has been reduced already.
+  if (state_ == State::open) congestion_->on_marked(in_flight(), delivered_, now);
+  return true;
+}
+
 // --- what leaves ---
 
 void Sender::stamp(SentRun &run, Time now) const {

@@ -41,6 +41,9 @@ class Sender {
                     Time now);
   // After all of the turn's.
   void update(Time now);
+  // The peer says that something arrived marked (RFC 3168 section 6.1.2). True: the window is smaller for it, which
+  // happens once a round trip; the peer is to be told.
+  bool congestion_echoed(Time now);
   // The peer answers, and its window is closed: it may be for as long as it likes (RFC 9293 section 3.8.6.1).
   void window_closed() {
     closed_ = true;
@@ -151,6 +154,7 @@ class Sender {
   uint64_t delivered_ = 0;
   uint64_t lost_ = 0;
   uint64_t resent_ = 0;
+  uint64_t marked_until_ = 0;       // delivered_ at which another mark counts
   uint64_t app_limited_until_ = 0;  // 0: not
   Time delivered_at_{};
   Time first_sent_{};

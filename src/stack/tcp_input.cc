@@ -100,8 +100,9 @@ void Stack::World::finish_run() {
   }
   Connection &connection = *run_.connection;
   pbuf *segment = run_.first;
+  const uint8_t traffic_class = run_.traffic_class;
   run_ = {};
-  connection.input(segment);
+  connection.input(segment, traffic_class);
 }
 
 void Stack::World::input_to_connection(Connection &connection, LinkPacket &&packet) {
@@ -124,7 +125,7 @@ void Stack::World::input_to_connection(Connection &connection, LinkPacket &&pack
     run_.first = run_.last = pbufs.lend(std::move(packet.packet), parsed.transport_offset, size);
     return;
   }
-  connection.input(pbufs.lend(std::move(packet.packet), parsed.transport_offset, size));
+  connection.input(pbufs.lend(std::move(packet.packet), parsed.transport_offset, size), parsed.traffic_class);
 }
 
 void Stack::World::input_to_request(HeldSyn &syn, const LinkPacket &packet) {

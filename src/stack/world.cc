@@ -53,11 +53,14 @@ LwipScope::~LwipScope() {
 }
 
 err_t LwipScope::output(const pbuf *packet) {
-  const uint8_t *bytes = static_cast<const uint8_t *>(packet->payload);
+  uint8_t *bytes = static_cast<uint8_t *>(packet->payload);
   const size_t transport = bytes[0] >> 4 == 4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
-  if (holds_acknowledgments_) {
-    const TcpHeader &header = *reinterpret_cast<const TcpHeader *>(bytes + transport);
-    if (header.flags == TcpHeader::kAck && packet->tot_len == transport + header.header_length()) return ERR_OK;
+  if (connection_) {
+    TcpHeader &header = *reinterpret_cast<TcpHeader *>(bytes + transport);
+    const size_t payload = packet->tot_len - transport - header.header_length();
+    if (holds_acknowledgments_ && header.flags == TcpHeader::kAck && payload == 0) return ERR_OK;
+    constexpr uint8_t kEcnFlags = TcpHeader::kEce | TcpHeader::kCwr;
+    if (connection_->ecn_ || (header.flags & kEcnFlags)) connection_->mark(bytes, header, payload);
   }
   world_.pending();
   // pcb->mss is the connection's own here: it is larger only while bytes are handed over (connection.cc).

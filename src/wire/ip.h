@@ -84,7 +84,11 @@ inline constexpr uint8_t kDestinationOptions = 60;
 
 inline constexpr size_t kIpv6MinimumMtu = 1280;  // RFC 8200 section 5
 inline constexpr uint8_t kDscpMask = 0xfc;       // of the traffic class; the rest is ECN
-inline constexpr uint8_t kDefaultTtl = 64;       // RFC 1700
+// RFC 3168 section 5: what the rest says.
+inline constexpr uint8_t kEcnMask = 0x03;
+inline constexpr uint8_t kEcnCapable = 0x02;             // ECT(0)
+inline constexpr uint8_t kCongestionExperienced = 0x03;  // CE
+inline constexpr uint8_t kDefaultTtl = 64;               // RFC 1700
 
 // What a header that we make says. Both addresses are of one family, which decides the kind of header.
 struct IpFields {

@@ -330,6 +330,25 @@ TEST_CASE("loss without a queue does not slow it down, more than a tenth does [b
   CHECK(path.bbr.bandwidth() < before * 0.9);
 }
 
+TEST_CASE("a mark of congestion bounds the window, and no loss has to say so") {
+  Path path(5e6, milliseconds(40));
+  path.bbr.on_marked(0, 0, path.now);
+  path.round();
+  CHECK(path.bbr.state() != Bbr::State::startup);
+  Path settled(5e6, milliseconds(40));
+  settled.rounds(40);
+  double before = settled.bbr.bandwidth();
+  for (int i = 0; i < 4; i++) {
+    settled.bbr.on_marked(200'000, settled.delivered, settled.now);
+    settled.round();
+  }
+  CHECK(settled.bbr.bandwidth() < before);
+
+  Cubic cubic(kMss, milliseconds(50));
+  cubic.on_marked(10 * kMss, 0, Time(seconds(1)));
+  CHECK(cubic.window() == 7 * kMss);
+}
+
 TEST_CASE("draft-ietf-ccwg-bbr section 5.6.4.4: after a timeout one packet, and the window comes back") {
   Path path(5e6, milliseconds(40));
   path.rounds(40);

@@ -206,14 +206,14 @@ class Harness : public StackOutput, public StackEvents {
   static std::vector<uint8_t> usual_options() { return {2, 4, 5, 100, 1, 1, 4, 2, 1, 3, 3, 7}; }
 
   // SYN, accepted, SYN-ACK, ACK: `ours` is what the client may send next, `theirs` what it expects.
-  void open(std::vector<uint8_t> options = usual_options(), uint16_t window = 65535) {
-    send({.flags = SYN, .sequence = 1000, .options = std::move(options)});
+  void open(std::vector<uint8_t> options = usual_options(), uint16_t window = 65535, uint8_t ecn = 0) {
+    send({.flags = static_cast<uint8_t>(SYN | ecn), .sequence = 1000, .options = std::move(options)});
     REQUIRE(request);
     stream = request->accept();
     request.reset();
     REQUIRE(stream);
     Sent answer = next();
-    REQUIRE(answer.tcp().flags == (SYN | ACK));
+    REQUIRE((answer.tcp().flags & ~ECE) == (SYN | ACK));
     REQUIRE(answer.tcp().acknowledgment.value() == 1001);
     ours = 1001;
     theirs = answer.tcp().sequence + 1;

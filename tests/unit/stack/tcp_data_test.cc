@@ -428,6 +428,56 @@ TEST_CASE("RFC 2883 section 4: what came twice is the first block of one acknowl
   }
 }
 
+TEST_CASE("RFC 3168 section 6.1.3: a mark is echoed until the peer has reduced its window") {
+  for (bool agreed : {true, false}) {
+    for (bool v4 : {true, false}) {
+      Harness h(v4);
+      h.open(Harness::usual_options(), 65535, agreed ? ECE | CWR : 0);
+      auto echoes = [&](Segment segment, uint8_t flags = 0, uint8_t ecn = kEcnCapable) {
+        segment.flags |= flags;
+        segment.traffic_class = ecn;
+        h.send(segment);
+        h.pass(milliseconds(30));
+        return (h.next().tcp().flags & ECE) != 0;
+      };
+      CHECK_FALSE(echoes(h.data("plain")));
+      CHECK(echoes(h.data("marked"), 0, kCongestionExperienced) == agreed);
+      CHECK(echoes(h.data("still")) == agreed);
+      CHECK_FALSE(echoes(h.data("reduced"), CWR));
+      CHECK(echoes(h.data("and marked again"), CWR, kCongestionExperienced) == agreed);
+    }
+  }
+}
+
+TEST_CASE("RFC 3168 section 6.1.2: an echo reduces the window once a round trip, and new data says so [ecn-reduces]") {
+  for (bool v4 : {true, false}) {
+    Harness h(v4);
+    h.open(Harness::usual_options(), 65535, ECE | CWR);
+    auto ecn_of = [](const Sent &one) { return one.parsed.traffic_class & kEcnMask; };
+    h.write(std::string(2000, 'x'));
+    uint32_t up_to = h.theirs;
+    for (const Sent &one : h.all()) {
+      CHECK(ecn_of(one) == kEcnCapable);
+      CHECK_FALSE(one.tcp().flags & CWR);
+      up_to += static_cast<uint32_t>(one.payload().size());
+    }
+    h.send({.flags = ACK | ECE, .sequence = h.ours, .acknowledgment = up_to - 500});
+    h.send({.flags = ACK | ECE, .sequence = h.ours, .acknowledgment = up_to - 400});
+    h.write(std::string(100, 'y'));
+    CHECK((h.next().tcp().flags & CWR) != 0);
+    h.write(std::string(100, 'z'));
+    CHECK_FALSE(h.next().tcp().flags & CWR);
+    // Neither a repetition (6.1.5) nor an acknowledgment alone (6.1.4) may be marked.
+    h.pass(seconds(3));
+    std::vector<Sent> again = h.all();
+    REQUIRE_FALSE(again.empty());
+    for (const Sent &one : again) CHECK(ecn_of(one) == 0);
+    h.send(h.data("data"));
+    h.pass(milliseconds(30));
+    for (const Sent &one : h.all()) CHECK(ecn_of(one) == 0);
+  }
+}
+
 TEST_CASE("RFC 2883 section 2: duplicates are reported where SACK was agreed on") {
   Harness h;
   h.open({2, 4, 5, 100});

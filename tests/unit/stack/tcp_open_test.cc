@@ -229,12 +229,17 @@ TEST_CASE("connections are bounded, and those that stand stay [tcp-connections-b
   CHECK(h.read() == "still here");
 }
 
-TEST_CASE("a SYN with ECN bits is a SYN [tcp-syn-with-ecn]") {
-  Harness h;
-  h.send({.flags = SYN | ECE | CWR, .sequence = 1000});
-  REQUIRE(h.request);
-  h.stream = h.request->accept();
-  CHECK(h.next().tcp().flags == (SYN | ACK));  // and ECN is not agreed on
+TEST_CASE("RFC 3168 section 6.1.1: a SYN with ECN bits is a SYN, and ECN is agreed on with both [tcp-syn-with-ecn]") {
+  for (uint8_t bits : {uint8_t{0}, ECE, CWR, static_cast<uint8_t>(ECE | CWR)}) {
+    Harness h;
+    h.send({.flags = static_cast<uint8_t>(SYN | bits), .sequence = 1000});
+    REQUIRE(h.request);
+    h.stream = h.request->accept();
+    CHECK(h.next().tcp().flags == (bits == (ECE | CWR) ? SYN | ACK | ECE : SYN | ACK));
+    // Not with one that gave it up: its answer was lost on the way.
+    h.send({.flags = SYN, .sequence = 1000});
+    for (const Sent &one : h.all()) CHECK_FALSE(one.tcp().flags & ECE);
+  }
 }
 
 TEST_CASE("data that comes with a SYN is not lost [tcp-syn-with-data]") {
