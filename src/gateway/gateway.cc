@@ -194,19 +194,41 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     return threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().settings(); });
   }
 
-  // One shard after another: their sockets make one group, in the order of their numbers.
+  // All shards or none: what may fail comes first, and is undone where it was done.
   Result<void> change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
                       std::optional<uint32_t> mark) override {
     if (!has_wireguard()) return Error{0, "this gateway has no WireGuard link"};
     // 0 lets the kernel choose, which it did already unless a port was named.
     const bool chosen_by_kernel = listen_port == uint16_t{0};
     if (chosen_by_kernel && chosen_by_kernel_) listen_port.reset();
-    for (uint32_t number = 0; number < threads_->count(); number++) {
-      Result<void> done = threads_->ask(
-          number, [&](GatewayShard &shard) { return shard.wireguard().change(private_key, listen_port, mark); });
-      if (!done) return done;
-      if (number == 0 && listen_port) listen_port = settings().listen_port;  // the others join the first
+    const WireGuardSettings before = settings();
+    const bool moves = listen_port && *listen_port != before.listen_port;
+    Result<void> done;
+    // One after another: their sockets make one group, in the order of their numbers, and the others join the first.
+    for (uint32_t number = 0; number < threads_->count() && done; number++) {
+      done = threads_->ask(number, [&](GatewayShard &shard) -> Result<void> {
+        WireGuardLink &link = shard.wireguard();
+        if (mark) {
+          if (Result<void> marked = link.set_mark(*mark); !marked) return marked;
+        }
+        if (!moves) return {};
+        Result<uint16_t> port = link.bind(*listen_port);
+        if (!port) return port.error();
+        listen_port = *port;
+        return {};
+      });
     }
+    threads_->ask_all([&](GatewayShard &shard) {
+      WireGuardLink &link = shard.wireguard();
+      if (done) {
+        link.use_bound();
+        if (private_key) link.set_private_key(*private_key);
+      } else {
+        link.drop_bound();
+        (void)link.set_mark(before.mark);
+      }
+    });
+    if (!done) return done;
     if (listen_port) chosen_by_kernel_ = chosen_by_kernel;
     if (private_key) {  // the peer of our own public key is none any more
       public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().public_key(); });

@@ -66,7 +66,8 @@ std::array<sock_filter, 10> steering_program(const ShardPlace &place) {
 Result<std::unique_ptr<WireGuardLink>> WireGuardLink::open(Loop &loop, const WireGuardLinkOptions &options,
                                                            uint16_t number, LinkEvents &events, Counters &counters) {
   std::unique_ptr<WireGuardLink> link(new WireGuardLink(loop, options, number, events, counters));
-  if (Result<void> listening = link->listen(options.listen); !listening) return listening.error();
+  if (Result<uint16_t> bound = link->bind(options.listen.port); !bound) return bound.error();
+  link->use_bound();
   // A peer with an endpoint and a persistent keepalive is called at once.
   link->loop_.at_turn_end(*link, kLinkRank);
   return link;
@@ -94,7 +95,7 @@ WireGuardLink::~WireGuardLink() {
 }
 
 // The first of several shards finds the port free, and what the others join is its group.
-Result<void> WireGuardLink::listen(const Endpoint &at) {
+Result<std::unique_ptr<UdpSocket>> WireGuardLink::open_socket(const Endpoint &at) {
   UdpSocketOptions options{.listen = at, .queue_capacity = queue_capacity_};
   auto open = [&] { return UdpSocket::open(loop_, *this, batches_, singles_, counters_, options); };
   Result<std::unique_ptr<UdpSocket>> socket = Error{};
@@ -111,14 +112,32 @@ Result<void> WireGuardLink::listen(const Endpoint &at) {
   socket = open();
   if (!socket) return socket.error();
   if (place_.number + 1 == place_.count && place_.count > 1) {
-    if (Result<void> steered = (*socket)->steer(steering_program(place_)); !steered) return steered;
+    if (Result<void> steered = (*socket)->steer(steering_program(place_)); !steered) return steered.error();
   }
   if (mark_) {
-    if (Result<void> marked = (*socket)->set_mark(mark_); !marked) return marked;
+    if (Result<void> marked = (*socket)->set_mark(mark_); !marked) return marked.error();
   }
+  return socket;
+}
+
+Result<uint16_t> WireGuardLink::bind(uint16_t port) {
+  Result<std::unique_ptr<UdpSocket>> socket = open_socket({listen_.address, port});
+  if (!socket) return socket.error();
+  bound_ = std::move(*socket);
+  return bound_->local().port;
+}
+
+void WireGuardLink::use_bound() {
+  if (!bound_) return;
   if (socket_) socket_->flush();
-  socket_ = std::move(*socket);
+  socket_ = std::move(bound_);
   if (on_congestion) on_congestion(false);
+}
+
+Result<void> WireGuardLink::set_mark(uint32_t mark) {
+  if (mark == mark_) return {};
+  if (Result<void> marked = socket_->set_mark(mark); !marked) return marked;
+  mark_ = mark;
   return {};
 }
 
@@ -128,15 +147,15 @@ WireGuardSettings WireGuardLink::settings() const {
 
 Result<void> WireGuardLink::change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
                                    std::optional<uint32_t> mark) {
-  if (mark && *mark != mark_) {
-    if (Result<void> marked = socket_->set_mark(*mark); !marked) return marked;
-    mark_ = *mark;
+  if (mark) {
+    if (Result<void> marked = set_mark(*mark); !marked) return marked;
   }
   // Port 0 asks the kernel to choose, which it did already, unless a port was named.
   if (listen_port && *listen_port != local().port) {
-    if (Result<void> bound = listen({listen_.address, *listen_port}); !bound) return bound;
+    if (Result<uint16_t> bound = bind(*listen_port); !bound) return bound.error();
+    use_bound();
   }
-  if (private_key) device_.set_private_key(*private_key, loop_.now());
+  if (private_key) set_private_key(*private_key);
   return {};
 }
 

@@ -41,11 +41,18 @@ class WireGuardLink final : public Link,
   // Where the socket really listens.
   Endpoint local() const { return socket_->local(); }
 
-  // A new port is bound before the old one is given up. A mark needs CAP_NET_ADMIN. Links of several shards get a new
-  // port one after another, in the order of their numbers.
+  // A new port is bound before the old one is given up. A mark needs CAP_NET_ADMIN.
   WireGuardSettings settings() const override;
   Result<void> change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
                       std::optional<uint32_t> mark) override;
+  // The same in steps, for several shards, of which all change or none. bind() opens the socket of another port (0: the
+  // kernel's choice), one link after another in the order of their numbers; use_bound() gives up the old one for it,
+  // drop_bound() lets it go.
+  Result<uint16_t> bind(uint16_t port);
+  void use_bound();
+  void drop_bound() { bound_.reset(); }
+  Result<void> set_mark(uint32_t mark);
+  void set_private_key(const wireguard::Key &key) { device_.set_private_key(key, loop_.now()); }
   void set_mtu(size_t mtu) { device_.set_mtu(mtu); }
   wireguard::PublicKey public_key() const { return device_.public_key(); }
 
@@ -74,7 +81,7 @@ class WireGuardLink final : public Link,
   WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, uint16_t number, LinkEvents &events,
                 Counters &counters);
 
-  Result<void> listen(const Endpoint &at);
+  Result<std::unique_ptr<UdpSocket>> open_socket(const Endpoint &at);
   void on_datagrams(std::span<Datagram> datagrams) override;
   void on_queue_empty() override {
     if (on_congestion) on_congestion(false);
@@ -97,6 +104,7 @@ class WireGuardLink final : public Link,
   wireguard::Output output_;
   std::vector<Packet> arrived_;  // inside packets while the shard has them
   std::unique_ptr<UdpSocket> socket_;
+  std::unique_ptr<UdpSocket> bound_;  // to the port that is to be the next
   Timer timer_{*this};
 };
 
