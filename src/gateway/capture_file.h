@@ -2,7 +2,9 @@
 // a pipe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -23,7 +25,7 @@ class CaptureFile {
   // Makes or empties the file (mode 0600: it holds what people say to each other), "-" is standard output; writes its
   // header. `link`: the name of interface 0.
   static Result<std::unique_ptr<CaptureFile>> open(const std::string &path, const std::string &link);
-  // Writes what waits, then closes. The last put() was before.
+  // Writes what waits, then closes; what nobody reads is given up after a second. The last put() was before.
   ~CaptureFile();
   CaptureFile(const CaptureFile &) = delete;
   CaptureFile &operator=(const CaptureFile &) = delete;
@@ -34,9 +36,13 @@ class CaptureFile {
  private:
   CaptureFile(Fd file, std::string path);
   void write(const std::vector<uint8_t> &records);
+  // False: the end has come, and there is none.
+  bool wait_for_room();
 
   const std::string path_;
   Fd file_;  // closed: an error ended it
+  const size_t most_at_once_;
+  std::atomic<int64_t> end_by_ = std::numeric_limits<int64_t>::max();  // on BootClock
   Loop loop_;
   Mailbox<std::vector<uint8_t>> mailbox_;
   std::thread thread_;

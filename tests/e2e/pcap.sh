@@ -46,4 +46,13 @@ chown $ORDINARY "$W/pipe"
 gateway --pcap "$W/pipe"
 wait_for 10 grep -qa "inside packets" "$W/reader.log" # the header, without waiting for the first packet
 stop_gateway
+# a reader that takes nothing holds nobody up, at the end neither
+mkfifo "$W/full"
+chown $ORDINARY "$W/full"
+exec {unread}<>"$W/full"
+gateway --pcap "$W/full"
+in_client one ping -n -q -f -c 3000 -W 1 10.7.0.1 >/dev/null || fail "the ping"
+stop_gateway
+grep -q "nobody reads it" "$W/gateway.log" || fail "that nobody read it was not said"
+exec {unread}>&-
 expect_status 1 as_user "$PROGRAM" wireguard "$W/user/gateway.conf" --pcap /nowhere/x.pcapng
