@@ -136,9 +136,16 @@ const GatewayRow kLinkOptions[] = {
        o.pingable.push_back(*read);
        return {};
      }},
-    {"local-forward", 'L', "SPEC", "listen on the host, connect inside: [udp://][BIND:]PORT[:HOST:PORT]", "", true,
+    {"local-forward", 'L', "SPEC",
+     "listen on the host, connect inside: [udp://][BIND:]PORT[:HOST:PORT]; tcppp://: behind a proxy that sends PROXY "
+     "headers",
+     "", true,
      [](GatewayOptions &o, std::string_view v) { return forward(parse_forward(v, Forward::Direction::local), o); }},
-    {"remote-forward", 'R', "SPEC", "listen inside, connect on the host: [udp://][BIND:]PORT[:HOST:PORT]", "", true,
+    {"remote-forward", 'R', "SPEC",
+     "listen inside, connect on the host: [udp://][BIND:]PORT[:HOST:PORT]; HOST:PORT may be unix:/PATH, "
+     "vsock:CID:PORT, tipc:TYPE:INSTANCE, firecracker:/UDS:PORT; tcppp://, tcppp2://: with a PROXY header, version 1, "
+     "2",
+     "", true,
      [](GatewayOptions &o, std::string_view v) { return forward(parse_forward(v, Forward::Direction::remote), o); }},
     {"incoming-tcp", 't', "HOST,SRC,DST", "listen on HOST, connect to DST inside from SRC (empty: the real client)", "",
      true,

@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::string_view kGrammar =
     "expected [PROTO://]PORT, BIND:PORT, PORT:HOST:HOSTPORT or BIND:PORT:HOST:HOSTPORT, IPv6 addresses in []";
+constexpr std::string_view kSocketGrammar =
+    "expected [PROTO://][BIND:]PORT: and unix:/PATH, unix:@NAME, vsock:CID:PORT, tipc:TYPE:INSTANCE or "
+    "firecracker:/UDS:PORT";
 
 Error bad(std::string_view spec, std::string_view problem, std::string_view expected = kGrammar) {
   return {0, fmt::format("forward \"{}\": {}; {}", spec, problem, expected)};
@@ -23,11 +26,46 @@ struct Scheme {
   std::string_view name;
   Forward::Transport transport;
 };
-constexpr std::array<Scheme, 5> kSchemes{{{"tcp", Forward::Transport::tcp},
+constexpr std::array<Scheme, 6> kSchemes{{{"tcp", Forward::Transport::tcp},
                                           {"udp", Forward::Transport::udp},
                                           {"udprpc", Forward::Transport::udp_rpc},
-                                          {"tcppp", Forward::Transport::tcp_proxy_v1},
+                                          {"tcppp", Forward::Transport::tcp_proxy},
+                                          {"tcppp2", Forward::Transport::tcp_proxy_v2},
                                           {"udpspp", Forward::Transport::udp_spp}}};
+
+// Takes PROTO:// off the front, if there is one.
+Result<void> take_scheme(std::string_view spec, std::string_view &rest, Forward &forward) {
+  const size_t end = rest.find("://");
+  if (end == std::string_view::npos) return {};
+  const std::string_view name = rest.substr(0, end);
+  rest.remove_prefix(end + 3);
+  const Scheme *found =
+      std::find_if(kSchemes.begin(), kSchemes.end(), [&](const Scheme &known) { return known.name == name; });
+  if (found == kSchemes.end()) {
+    return bad(spec, fmt::format("\"{}\" is not a protocol", name),
+               "expected tcp, udp, udprpc, tcppp, tcppp2 or udpspp");
+  }
+  const bool local = forward.direction == Forward::Direction::local;
+  if (local && found->transport == Forward::Transport::tcp_proxy_v2) {
+    return bad(spec, "a listener on the host takes both versions of the PROXY protocol", "expected tcppp");
+  }
+  forward.transport = found->transport;
+  return {};
+}
+
+// Where the kind of a socket begins, behind PORT or BIND:PORT; npos: none is named.
+size_t find_socket_target(std::string_view text) {
+  int depth = 0, parts = 0;
+  for (size_t i = 0; i < text.size(); i++) {
+    if (i == 0 || (text[i - 1] == ':' && depth == 0)) {
+      if (names_socket_target(text.substr(i))) return i;
+      if (++parts == 3) break;
+    }
+    if (text[i] == '[') depth++;
+    if (text[i] == ']') depth--;
+  }
+  return std::string_view::npos;
+}
 
 // Splits at colons outside brackets, which may be nested; nothing when they do not match.
 std::optional<std::vector<std::string_view>> split(std::string_view text) {
@@ -65,19 +103,21 @@ Result<Forward> parse_forward(std::string_view spec, Forward::Direction directio
   forward.direction = direction;
   forward.spec = spec;
   std::string_view rest = spec;
-  if (size_t scheme = rest.find("://"); scheme != std::string_view::npos) {
-    std::string_view name = rest.substr(0, scheme);
-    rest.remove_prefix(scheme + 3);
-    const Scheme *found =
-        std::find_if(kSchemes.begin(), kSchemes.end(), [&](const Scheme &known) { return known.name == name; });
-    if (found == kSchemes.end()) {
-      return bad(spec, fmt::format("\"{}\" is not a protocol", name), "expected tcp, udp, udprpc, tcppp or udpspp");
-    }
-    forward.transport = found->transport;
+  if (Result<void> taken = take_scheme(spec, rest, forward); !taken) return taken.error();
+  if (const size_t at = find_socket_target(rest); at != std::string_view::npos) {
+    if (direction == Forward::Direction::local) return bad(spec, "only -R leads to a socket of the host");
+    if (!forward.is_tcp()) return bad(spec, "datagrams cannot go to a stream socket", kSocketGrammar);
+    Result<SocketTarget> socket = parse_socket_target(rest.substr(at));
+    if (!socket) return bad(spec, socket.error().text, kSocketGrammar);
+    forward.socket = std::move(*socket);
+    rest = rest.substr(0, at > 0 ? at - 1 : 0);
   }
+  const bool to_socket = forward.socket.index() != 0;
+  const std::string_view grammar = to_socket ? kSocketGrammar : kGrammar;
   std::optional<std::vector<std::string_view>> split_parts = split(rest);
-  if (!split_parts) return bad(spec, "brackets do not match");
+  if (!split_parts) return bad(spec, "brackets do not match", grammar);
   const std::vector<std::string_view> &parts = *split_parts;
+  if (to_socket && parts.size() > 2) return bad(spec, "too much before the socket", grammar);
   if (parts.size() > 4) return bad(spec, fmt::format("{} parts", parts.size()));
 
   bool has_bind = parts.size() == 2 || parts.size() == 4;
@@ -98,22 +138,23 @@ Result<Forward> parse_forward(std::string_view spec, Forward::Direction directio
   } else if (bind == "localhost" && direction == Forward::Direction::local) {
     forward.listen.address = v6 ? *IpAddress::parse("::1") : IpAddress::v4(127, 0, 0, 1);
   } else {
-    return bad(spec, fmt::format("\"{}\" is not an address to listen on", bind));
+    return bad(spec, fmt::format("\"{}\" is not an address to listen on", bind), grammar);
   }
 
   std::optional<uint16_t> listen_port = port.empty() ? 0 : parse_port(port);
-  if (!listen_port) return bad(spec, fmt::format("\"{}\" is not a port (0-65535)", port));
+  if (!listen_port) return bad(spec, fmt::format("\"{}\" is not a port (0-65535)", port), grammar);
   forward.listen.port = *listen_port;
 
+  if (direction == Forward::Direction::remote && forward.listen.port == 0) {
+    return bad(spec, "a listener inside needs a port", grammar);
+  }
+  if (to_socket) return forward;
   forward.target = host.empty() ? (v6 ? defaults.target_v6 : defaults.target_v4) : std::string(host);
   if (!host.empty() && !host_literal && !is_host_name(host))
     return bad(spec, fmt::format("\"{}\" is neither an address nor a name", host));
   std::optional<uint16_t> target_port = host_port.empty() ? 0 : parse_port(host_port);
   if (!target_port) return bad(spec, fmt::format("\"{}\" is not a port (0-65535)", host_port));
   forward.target_port = *target_port;
-  if (direction == Forward::Direction::remote && forward.listen.port == 0) {
-    return bad(spec, "a listener inside needs a port");
-  }
   return forward;
 }
 
@@ -123,16 +164,22 @@ Result<Forward> parse_forward(std::string_view spec, Forward::Direction directio
 
 Result<Forward> parse_incoming(std::string_view spec, Forward::Transport transport) {
   constexpr std::string_view kExpected = "expected HOST:PORT,[SRC:PORT],DST:PORT";
-  size_t first = spec.find(','), second = first == std::string_view::npos ? first : spec.find(',', first + 1);
-  bool three = second != std::string_view::npos && spec.find(',', second + 1) == std::string_view::npos;
-  if (!three) return bad(spec, "not three fields", kExpected);
-
   Forward forward;
   forward.direction = Forward::Direction::local;
   forward.transport = transport;
   forward.spec = spec;
-  std::string_view host = spec.substr(0, first), source = spec.substr(first + 1, second - first - 1),
-                   destination = spec.substr(second + 1);
+  const bool connections = forward.is_tcp();
+  std::string_view rest = spec;
+  if (Result<void> taken = take_scheme(spec, rest, forward); !taken) return taken.error();
+  if (forward.is_tcp() != connections) {
+    return bad(spec, fmt::format("not a protocol of {}", connections ? "connections" : "datagrams"), kExpected);
+  }
+  size_t first = rest.find(','), second = first == std::string_view::npos ? first : rest.find(',', first + 1);
+  bool three = second != std::string_view::npos && rest.find(',', second + 1) == std::string_view::npos;
+  if (!three) return bad(spec, "not three fields", kExpected);
+
+  std::string_view host = rest.substr(0, first), source = rest.substr(first + 1, second - first - 1),
+                   destination = rest.substr(second + 1);
   std::optional<Endpoint> listen = Endpoint::parse(host), target = Endpoint::parse(destination);
   if (!listen) return bad(spec, fmt::format("\"{}\" is not a socket address", host), kExpected);
   forward.listen = *listen;
@@ -158,6 +205,11 @@ Result<Forward> parse_incoming(std::string_view spec, Forward::Transport transpo
     }
   }
   return forward;
+}
+
+std::string Forward::target_text(uint16_t port) const {
+  if (socket.index() != 0) return to_string(socket);
+  return fmt::format("{}:{}", target, target_port ? target_port : port);
 }
 
 }  // namespace slipgate

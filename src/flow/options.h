@@ -9,6 +9,7 @@
 
 #include "base/address.h"
 #include "base/time.h"
+#include "flow/socket_target.h"
 #include "wire/flow_key.h"
 
 namespace slipgate {
@@ -55,15 +56,26 @@ using EgressOptions = std::vector<EgressRule>;  // the first that matches counts
 // `-L`, `-R`, `-t`, `-u`: a listener on one side whose connections or datagrams go to a target on the other.
 struct Forward {
   enum class Direction : uint8_t { local, remote };  // local: listen on the host, connect inside; remote: the other way
-  enum class Transport : uint8_t { tcp, udp, udp_rpc, tcp_proxy_v1, udp_spp };
+  // tcp_proxy: the PROXY protocol before the data; read on the host (either version), sent to it (version 1).
+  // tcp_proxy_v2: version 2, for `-R` alone.
+  enum class Transport : uint8_t { tcp, udp, udp_rpc, tcp_proxy, tcp_proxy_v2, udp_spp };
 
   Direction direction = Direction::local;
   Transport transport = Transport::tcp;
   Endpoint listen;                 // port 0: ephemeral, printed
   std::string target;              // IP literal or host name; empty: the default of the direction
   uint16_t target_port = 0;        // 0: the listener's port
+  SocketTarget socket;             // of `-R`, instead of these two: a socket of the host that is no Internet one
   std::optional<Endpoint> source;  // what the inside sees as source (wgslirpy's `src`); none: the real client
   std::string spec;                // as it was written, for messages
+
+  // Whether it is for TCP connections inside; else for datagrams.
+  bool is_tcp() const {
+    return transport == Transport::tcp || transport == Transport::tcp_proxy || transport == Transport::tcp_proxy_v2;
+  }
+  // "203.0.113.2:80", "unix:/run/x.sock"; `port`: of the listener.
+  std::string target_text(uint16_t port) const;
+  bool operator==(const Forward &) const = default;
 };
 
 // The forwards of a gateway by number; null where one was taken away. Who serves one holds it: its slot may be used

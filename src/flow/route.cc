@@ -11,19 +11,6 @@ bool contains(const std::vector<T> &values, const T &value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
 
-Protocol protocol_of(Forward::Transport transport) {
-  switch (transport) {
-    case Forward::Transport::tcp:
-    case Forward::Transport::tcp_proxy_v1:
-      return Protocol::tcp;
-    case Forward::Transport::udp:
-    case Forward::Transport::udp_rpc:
-    case Forward::Transport::udp_spp:
-      return Protocol::udp;
-  }
-  return Protocol::tcp;
-}
-
 }  // namespace
 
 Router::Router(RouteOptions options, const Policy &policy, const Egress &egress, IsPeer is_peer)
@@ -46,7 +33,8 @@ bool Router::is_own(const IpAddress &address) const {
 }
 
 bool Router::listens(const Forward &forward, const FlowKey &key) const {
-  if (forward.direction != Forward::Direction::remote || protocol_of(forward.transport) != key.protocol) return false;
+  const Protocol protocol = forward.is_tcp() ? Protocol::tcp : Protocol::udp;
+  if (forward.direction != Forward::Direction::remote || protocol != key.protocol) return false;
   if (forward.listen.port != key.outside.port) return false;
   if (forward.listen.address == key.outside.address) return true;
   bool same_family = forward.listen.address.is_v4() == key.outside.address.is_v4();

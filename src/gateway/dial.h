@@ -18,9 +18,9 @@ class Dialer {
   // `forwards`: what target::RemoteForward counts in.
   Dialer(Context &context, const ForwardList &forwards) : context_(context), forwards_(forwards) {}
 
-  // The outside of a TCP flow that `client` opened; `wishes`: what of DialOptions it brings along. Cancelled
+  // The outside of the TCP flow `key` that `client` opened; `wishes`: what of DialOptions it brings along. Cancelled
   // with its task.
-  Task<Result<StreamPtr, DialError>> dial(Target target, uint32_t client, DialOptions wishes = {});
+  Task<Result<StreamPtr, DialError>> dial(Target target, FlowKey key, uint32_t client, DialOptions wishes = {});
   // What that is, in words, for a flow to `asked`; empty: the same.
   std::string describe(const Target &target, const Endpoint &asked) const;
 
@@ -28,7 +28,8 @@ class Dialer {
   Task<Result<StreamPtr, DialError>> dial_host(Endpoint endpoint, DialOptions options);
   Task<Result<StreamPtr, DialError>> dial_socks5(Endpoint endpoint, ProxyPtr proxy, DialOptions options);
   Task<Result<StreamPtr, DialError>> dial_http(Endpoint endpoint, ProxyPtr proxy, DialOptions options);
-  Task<Result<StreamPtr, DialError>> dial_forward(size_t index);
+  Task<Result<StreamPtr, DialError>> dial_forward(size_t index, FlowKey key);
+  Task<Result<StreamPtr, DialError>> dial_target(ForwardPtr forward);
   StreamPtr dial_dns(uint32_t client);
 
   Context &context_;

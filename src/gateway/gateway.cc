@@ -161,7 +161,7 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     standing = {std::make_shared<const Forward>(forward), forward.listen, 0};
     threads_->ask_all([&](GatewayShard &shard) { shard.set_forward(index, standing.forward); });
     if (!is_local(forward)) return index;
-    if (!is_tcp(forward)) standing.shard = shard_for(forward);
+    if (!forward.is_tcp()) standing.shard = shard_for(forward);
     Result<Endpoint> local = threads_->ask(
         standing.shard, [&](GatewayShard &shard) { return shard.forwards().listen(index, forward.listen); });
     if (!local) {
@@ -169,7 +169,7 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
       return local.error();
     }
     standing.local = *local;
-    log::info("forward {}: listening on {} {}", forward.spec, is_tcp(forward) ? "tcp" : "udp", local->to_string());
+    log::info("forward {}: listening on {} {}", forward.spec, forward.is_tcp() ? "tcp" : "udp", local->to_string());
     return index;
   }
 
@@ -337,7 +337,7 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
   void move_datagram_forwards() {
     for (size_t index = 0; index < forwards_.size(); index++) {
       Standing &each = forwards_[index];
-      if (!each.forward || !is_local(*each.forward) || is_tcp(*each.forward)) continue;
+      if (!each.forward || !is_local(*each.forward) || each.forward->is_tcp()) continue;
       const uint32_t shard = threads_->ask(each.shard, [&](GatewayShard &from) { return from.forwards().home(index); })
                                  .value_or(each.shard);
       if (shard == each.shard) continue;

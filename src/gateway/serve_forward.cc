@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "dns/resolver.h"
+#include "io/conversation.h"
 #include "io/socket_address.h"
 #include "io/wait.h"
 #include "wire/proxy_header.h"
@@ -21,8 +22,8 @@ namespace {
 
 // A client that is asked to accept either answers within some round trips or is not there.
 constexpr Duration kInsideConnect = seconds(10);
-// A proxy sends its line with the first packet.
-constexpr Duration kProxyLine = seconds(5);
+// A proxy sends its header with the first packet.
+constexpr Duration kProxyHeader = seconds(5);
 
 // Of the addresses that a target's name stands for, the first that the forward can use.
 std::optional<IpAddress> usable(const Forward &forward, const std::vector<IpAddress> &addresses) {
@@ -33,10 +34,6 @@ std::optional<IpAddress> usable(const Forward &forward, const std::vector<IpAddr
 }
 
 }  // namespace
-
-bool is_tcp(const Forward &forward) {
-  return forward.transport == Forward::Transport::tcp || forward.transport == Forward::Transport::tcp_proxy_v1;
-}
 
 // One `-u` listener: each of its peers is a flow towards the target inside.
 class ForwardService::UdpForward final : DatagramPortOwner {
@@ -220,7 +217,7 @@ Result<Endpoint> ForwardService::listen(size_t index, const Endpoint &at) {
   const ForwardPtr held = forwards_[index];
   const Forward &forward = *held;
   auto failed = [&](const Error &error) { return Error{error.code, "forward " + forward.spec + ": " + error.text}; };
-  if (is_tcp(forward)) {
+  if (forward.is_tcp()) {
     Result<std::unique_ptr<TcpListener>> listener =
         TcpListener::listen(context_.loop, at, [this, held](Fd descriptor, Endpoint peer) {
           const Endpoint local = local_endpoint(descriptor.get());
@@ -270,50 +267,6 @@ Endpoint ForwardService::source_of(const Forward &forward, const Endpoint &peer,
   return address.is_v4() == v4 ? peer : Endpoint{IpAddress::any(v4), peer.port};
 }
 
-namespace {
-
-// Wakes a task when a stream has something.
-class Readable final : public StreamWatcher {
- public:
-  explicit Readable(Event &event) : event_(event) {}
-  void on_readable() override { event_.notify(); }
-  void on_writable() override {}
-
- private:
-  Event &event_;
-};
-
-}  // namespace
-
-// The line before the data, taken off the stream; none: the peer does not speak the protocol, or not in time.
-Task<std::optional<ProxiedClient>> ForwardService::read_proxy_line(Stream *stream) {
-  const Time deadline = context_.loop.now() + kProxyLine;
-  Event event(context_.loop);
-  Readable readable(event);
-  stream->watch(&readable);
-  std::optional<ProxiedClient> client;
-  std::string line;
-  while (true) {
-    const size_t before = line.size();
-    Peeked peeked = stream->peek(kMostProxyV1Bytes);
-    for (const iovec &piece : peeked.pieces) line.append(static_cast<const char *>(piece.iov_base), piece.iov_len);
-    ProxyV1 found = parse_proxy_v1(bytes_of(line));
-    if (found.state == ProxyV1::State::complete) {
-      stream->consume(found.size - before);
-      client = found.client;
-      break;
-    }
-    if (found.state == ProxyV1::State::malformed || peeked.end || peeked.error) break;
-    if (peeked.size > 0) {
-      stream->consume(peeked.size);
-      continue;
-    }
-    if (co_await event.wait(deadline) != Woken::notified) break;
-  }
-  stream->watch(nullptr);
-  co_return client;
-}
-
 // A connection that leads nowhere is refused, not ended.
 void ForwardService::reset_at_close(const Fd &descriptor) {
   linger now{.l_onoff = 1, .l_linger = 0};
@@ -346,7 +299,7 @@ Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
     reset_at_close(accepted.descriptor);
     co_return;
   }
-  Result<StreamPtr> host = make_host_stream(context_.loop, std::move(accepted.descriptor));
+  Result<StreamPtr> host = make_tcp_stream(context_.loop, std::move(accepted.descriptor));
   if (!host) {
     context_.counters().drop(DropReason::descriptors_exhausted);
     co_return;
@@ -354,15 +307,19 @@ Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
   StreamPtr outside = std::move(*host);  // not finished: going away is an RST
   Endpoint peer = accepted.peer;
   uint16_t port = forward.target_port;
-  if (forward.transport == Forward::Transport::tcp_proxy_v1) {
-    std::optional<ProxiedClient> proxied = co_await read_proxy_line(outside.get());
-    if (!proxied) {
+  if (forward.transport == Forward::Transport::tcp_proxy) {
+    Conversation proxy(context_.loop, std::move(outside));
+    Result<ProxyHeader, int> header = co_await proxy.hear(parse_proxy_header, context_.loop.now() + kProxyHeader);
+    if (!header) {
       context_.counters().drop(DropReason::bad_header);
-      log::info("forward {}: {} sent no PROXY line", forward.spec, peer.to_string());
+      log::info("forward {}: {} sent no PROXY header", forward.spec, peer.to_string());
       co_return;
     }
-    peer = proxied->source;
-    port = port ? port : proxied->destination.port;
+    outside = proxy.finish();
+    if (header->client) {
+      peer = header->client->source;
+      port = port ? port : header->client->destination.port;
+    }
   }
   FlowKey key;
   key.protocol = Protocol::tcp;

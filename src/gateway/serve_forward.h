@@ -15,7 +15,6 @@
 #include "gateway/serve_udp.h"
 #include "host/tcp.h"
 #include "host/udp.h"
-#include "wire/proxy_header.h"
 #include "wireguard/device.h"
 
 namespace slipgate {
@@ -27,9 +26,6 @@ struct AcceptedConnection {
   Endpoint local, peer;
   std::optional<IpAddress> target;  // set when it was handed over, which is done once
 };
-
-// Whether the forward is for TCP connections; else for datagrams.
-bool is_tcp(const Forward &forward);
 
 class ForwardService final : public FlowOwner {
  public:
@@ -62,7 +58,6 @@ class ForwardService final : public FlowOwner {
 
   Task<> serve_connection(AcceptedConnection accepted);
   static void reset_at_close(const Fd &descriptor);
-  Task<std::optional<ProxiedClient>> read_proxy_line(Stream *stream);
   Endpoint source_of(const Forward &forward, const Endpoint &peer, bool v4) const;
 
   Context &context_;

@@ -79,7 +79,7 @@ Task<> TcpService::serve_request(StreamRequestPtr request) {
   DialOptions wishes;
   if (direct && hops <= kTracedHops) wishes.hops = static_cast<uint8_t>(hops - 1);
   wishes.service_class = request->service_class();
-  Result<StreamPtr, DialError> outside = co_await dialer_.dial(target, request->client(), wishes);
+  Result<StreamPtr, DialError> outside = co_await dialer_.dial(target, key, request->client(), wishes);
   if (!outside) {
     context_.counters().drop(drop_reason_for(outside.error()));
     log::debug("{}: {}", key.to_string(), outside.error().to_string());

@@ -1,4 +1,4 @@
-// TCP (and any other stream socket) of the host: connections as Streams, dialling, listening.
+// TCP of the host: dialling, listening.
 //
 // Lives on one shard. A flow fails alone: every error is a value of that flow, nothing is retried in a loop.
 #pragma once
@@ -7,32 +7,15 @@
 #include <memory>
 #include <optional>
 
-#include "base/drop_reason.h"
 #include "base/result.h"
+#include "host/dial_error.h"
+#include "host/stream.h"
 #include "io/fd.h"
 #include "io/loop.h"
 #include "io/poller.h"
 #include "io/stream.h"
-#include "io/stream_request.h"
 
 namespace slipgate {
-
-// A connected non-blocking stream socket (TCP, Unix, vsock) as a Stream. Reads land in the loop's scratch buffer: at
-// most one HostStream at a time keeps peeked bytes there; another's peek() moves them to memory of their own.
-Result<StreamPtr> make_host_stream(Loop &loop, Fd descriptor);
-
-// Why a connection did not come about.
-struct DialError {
-  int code = 0;           // errno
-  bool has_icmp = false;  // an ICMP message ended it; type and code are of the destination's family
-  bool icmp_is_v4 = true;
-  uint8_t icmp_type = 0;
-  uint8_t icmp_code = 0;
-  IpAddress reporter;                // whose message it is
-  std::optional<DropReason> reason;  // how it is counted; none: by its code
-
-  std::string to_string() const;
-};
 
 struct DialOptions {
   std::optional<IpAddress> source;  // local address
@@ -44,12 +27,8 @@ struct DialOptions {
 // Connects; the task may be cancelled (ECANCELED). One unanswered connect() delays nobody else.
 Task<Result<StreamPtr, DialError>> dial_tcp(Loop &loop, Endpoint to, DialOptions options = {});
 
-// How the client is told: RST for "nothing listens", ICMP of its own family for what was unreachable or prohibited, as
-// from the destination (a hop that the TTL ended at speaks for itself), and silence when nobody answered (its own timer
-// decides) or nobody ever would (a black hole among the host's routes).
-Refusal refusal_for(const DialError &error, bool client_is_v4);
-// And how it is counted.
-DropReason drop_reason_for(const DialError &error);
+// A connection that a listener accepted, as a Stream.
+Result<StreamPtr> make_tcp_stream(Loop &loop, Fd descriptor);
 
 // Accepts connections until destroyed.
 class TcpListener final : public Pollable, TimerTarget {

@@ -8,6 +8,7 @@
 GUEST_CACHE=${GUEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/slipgate/guest}
 GUEST_PROGRAMS="bash ip wg ping curl"
 GUEST_MODULES="virtio_pci virtio_net wireguard"
+GUEST_PYTHON= # modules, with which comes python3
 
 guest_kernel() { # leaves $GUEST_CACHE/vmlinuz and $GUEST_CACHE/modules
   local work package
@@ -39,6 +40,17 @@ guest_program() { # program, root folder: with the libraries that it needs
   done
 }
 
+guest_python() { # root folder: python3 with what $GUEST_PYTHON needs, and no more
+  local file
+  guest_program python3 "$1"
+  for file in $(python3 -IS -c 'import importlib, sys
+for name in "encodings.idna", "encodings.ascii", *sys.argv[1:]: importlib.import_module(name)
+print(*(module.__file__ for module in sys.modules.values() if getattr(module, "__file__", None)))' $GUEST_PYTHON); do
+    mkdir -p "$1$(dirname "$file")"
+    cp -L "$file" "$1$file"
+  done
+}
+
 guest_initramfs() { # script, result
   local root=$W/guest version name file tree=$W/guest-modules
   mkdir -p "$root"/{bin,dev,proc,sys,tmp,etc,root,run,lib/modules,usr,var} "$tree/lib"
@@ -49,6 +61,7 @@ guest_initramfs() { # script, result
     rm -f "$root/bin/$name"
     guest_program "$name" "$root"
   done
+  [ -z "$GUEST_PYTHON" ] || guest_python "$root"
   version=$(basename "$GUEST_CACHE"/modules/*)
   ln -s "$GUEST_CACHE/modules" "$tree/lib/modules"
   [ -e "$GUEST_CACHE/modules/$version/modules.dep" ] || depmod -b "$tree" "$version"

@@ -31,6 +31,9 @@ def check(condition, text):
         raise Unseen(text)
 
 
+PROXY_V2 = b'\r\n\r\n\0\r\nQUIT\n'
+
+
 def family_of(host):
     return socket.AF_INET6 if ':' in host else socket.AF_INET
 
@@ -385,11 +388,43 @@ def ask(host, port):
         return read_to_end(sock).decode().strip()
 
 
-def ask_proxied(host, port, client):
-    """The same as a proxy that speaks for `client` (PROXY protocol, version 1)."""
+def ask_proxied(host, port, client, version='1'):
+    """The same as a proxy that speaks for `client` (PROXY protocol), for itself when that is `local`."""
     with connect(host, port) as sock:
-        sock.sendall(f'PROXY TCP4 {client} {host} 4444 {port}\r\n'.encode())
+        if version == '1':
+            header = f'PROXY TCP4 {client} {host} 4444 {port}\r\n'.encode()
+        elif client == 'local':
+            header = PROXY_V2 + b'\x20\0\0\0'
+        else:
+            addresses = b''.join(socket.inet_pton(socket.AF_INET, each) for each in (client, host)) + struct.pack('!HH', 4444, int(port))
+            more = b'\x02\0\x08web.test'
+            header = PROXY_V2 + b'\x21\x11' + struct.pack('!H', len(addresses + more)) + addresses + more
+        for byte in header:  # as they may come
+            sock.sendall(bytes([byte]))
         return read_to_end(sock).decode().strip()
+
+
+def accept_proxied(host, port):
+    """Listens, prints `listening`, then says of each connection what its PROXY header says, and sends back what follows it."""
+    with socket.create_server((host, int(port)), family=family_of(host)) as server:
+        print('listening', flush=True)
+        while True:
+            sock, _ = server.accept()
+            with sock:
+                sock.settimeout(PATIENCE)
+                start = read_exactly(sock, 16)
+                if start.startswith(PROXY_V2):
+                    kind, size = struct.unpack('!xBH', start[12:])
+                    rest = read_exactly(sock, size)
+                    family, length = (socket.AF_INET, 4) if kind == 0x11 else (socket.AF_INET6, 16)
+                    ports = struct.unpack('!HH', rest[2 * length:])
+                    words = [socket.inet_ntop(family, rest[:length]), socket.inet_ntop(family, rest[length:2 * length]), *ports]
+                    print('version 2', kind, *words, flush=True)
+                else:
+                    while not start.endswith(b'\r\n'):
+                        start += read_exactly(sock, 1)
+                    print('version 1', start[:-2].decode(), flush=True)
+                sock.sendall(read_to_end(sock))
 
 
 def udp_ask_proxied(host, port, client):
@@ -421,7 +456,7 @@ def main():
     behaviours = {function.__name__.replace('_', '-'): function for function in (
         connect_error, refused_on_wire, black_hole, half_close_first, exchange, stalled, reset, reuse, udp_echo, udp_ask, udp_refused,
         udp_mapping, many, session, keep, idle, accept_one, answer_udp, ask,
-        ask_proxied, udp_ask_proxied, garbage)}
+        ask_proxied, accept_proxied, udp_ask_proxied, garbage)}
     if len(sys.argv) < 2 or sys.argv[1] not in behaviours:
         sys.exit('peer.py: one of ' + ' '.join(behaviours))
     try:
