@@ -31,8 +31,9 @@ Result<void> take(ForwardCommand &command, std::string_view option, std::string_
 const OptionRow<ForwardCommand> kRows[] = {
     {"local-forward", 'L', "SPEC", "listen on the host, connect inside: [udp://][BIND:]PORT[:HOST:PORT]", "", true,
      [](ForwardCommand &c, std::string_view v) { return take(c, "local-forward", v); }},
-    {"remote-forward", 'R', "SPEC", "listen inside, connect on the host: [udp://][BIND:]PORT[:HOST:PORT]", "", true,
-     [](ForwardCommand &c, std::string_view v) { return take(c, "remote-forward", v); }},
+    {"remote-forward", 'R', "SPEC",
+     "listen inside, connect on the host: [udp://][BIND:]PORT[:HOST:PORT or a socket as in slipgate wireguard --help]",
+     "", true, [](ForwardCommand &c, std::string_view v) { return take(c, "remote-forward", v); }},
     {"incoming-tcp", 't', "HOST,SRC,DST", "listen on HOST, connect to DST inside from SRC (empty: the real client)", "",
      true, [](ForwardCommand &c, std::string_view v) { return take(c, "incoming-tcp", v); }},
     {"incoming-udp", 'u', "HOST,SRC,DST", "the same for UDP", "", true,
@@ -44,6 +45,7 @@ void show(const json &forward) {
   print(fmt::format("{}\t-{} {}\t{} {} -> {} {}\n", text_of_member(forward, "number"), local ? 'L' : 'R',
                     text_of_member(forward, "spec"), local ? "host" : "inside", text_of_member(forward, "listen"),
                     local ? "inside" : "host", text_of_member(forward, "target")));
+  if (forward.contains("problem")) print(fmt::format("\tnot now: {}\n", text_of_member(forward, "problem")));
 }
 
 void show_answer(const json &answer) {

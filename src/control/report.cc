@@ -92,8 +92,8 @@ Json forwards_report(std::span<const ForwardStatus> forwards) {
                    {"direction", local ? "local" : "remote"},
                    {"spec", forward.spec},
                    {"listen", each.local.to_string()},
-                   {"target", fmt::format("{}:{}", forward.target,
-                                          forward.target_port ? forward.target_port : each.local.port)}});
+                   {"target", forward.target_text(each.local.port)}});
+    if (!each.problem.empty()) all.back()["problem"] = each.problem;
   }
   return all;
 }

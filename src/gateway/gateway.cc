@@ -88,9 +88,7 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
       public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().public_key(); });
     }
     name_peers();  // a forward may lead to one by its name
-    for (const Forward &forward : options_.forwards) {
-      if (Result<size_t> added = add_forward(forward); !added) return added.error();
-    }
+    if (Result<void> added = configure_forwards(options_.forwards); !added) return added;
     return {};
   }
 
@@ -100,6 +98,8 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     if (fresh.addresses != options_.addresses) unchanged.push_back("the inside addresses");
     if (fresh.mtu != options_.mtu) unchanged.push_back("the MTU");
     if (fresh.threads != options_.threads) unchanged.push_back("the number of threads");
+    if (fresh.dns != options_.dns) unchanged.push_back("where DNS is answered");
+    if (fresh.pingable != options_.pingable) unchanged.push_back("which addresses answer echo");
     std::vector<wireguard::PublicKey> gone;
     for (const auto &[key, shard] : shard_of_) {
       const bool kept =
@@ -115,7 +115,7 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
       shard.set_egress(fresh.egress);
     });
     peers_changed();
-    return {};
+    return configure_forwards(fresh.forwards);
   }
 
   void drain(Duration most, std::function<void()> drained) {
@@ -182,7 +182,8 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
   std::vector<ForwardStatus> forwards() const {
     std::vector<ForwardStatus> all;
     for (size_t i = 0; i < forwards_.size(); i++) {
-      if (forwards_[i].forward) all.push_back({i, *forwards_[i].forward, forwards_[i].local});
+      const Standing &each = forwards_[i];
+      if (each.forward) all.push_back({i, *each.forward, each.local, each.problem});
     }
     return all;
   }
@@ -277,13 +278,37 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
  private:
   static constexpr size_t kMostForwards = 4096;
   static constexpr Duration kLook = milliseconds(100);
+  static constexpr Duration kListenAgain = seconds(2);
 
   // A forward, where it listens, and which shard does if it is of direction local.
   struct Standing {
     ForwardPtr forward;  // null: the slot is free
     Endpoint local;
     uint32_t shard = 0;
+    std::string problem;      // why nothing listens any more; empty: something does
+    bool configured = false;  // else it was added while we ran
   };
+
+  // Those of the configuration that are not there yet come, those that are not its any more go; the first error, when
+  // all that can has been done.
+  Result<void> configure_forwards(const std::vector<Forward> &forwards) {
+    for (size_t index = 0; index < forwards_.size(); index++) {
+      const Standing &each = forwards_[index];
+      if (!each.forward || !each.configured) continue;
+      if (std::find(forwards.begin(), forwards.end(), *each.forward) == forwards.end()) remove_forward(index);
+    }
+    Result<void> done;
+    for (const Forward &forward : forwards) {
+      const bool stands = std::any_of(forwards_.begin(), forwards_.end(), [&](const Standing &each) {
+        return each.forward && each.configured && *each.forward == forward;
+      });
+      if (stands) continue;
+      Result<size_t> added = add_forward(forward);
+      if (added) forwards_[*added].configured = true;
+      if (!added && done) done = added.error();
+    }
+    return done;
+  }
 
   bool has_wireguard() const { return !options_.gue; }
 
@@ -324,9 +349,9 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     if (!look_.armed()) control_.timers().arm(look_, control_.now() + kLook);
   }
 
-  void on_timer(Timer &, Time) override {
+  void on_timer(Timer &timer, Time) override {
     move_datagram_forwards();
-    name_peers();
+    if (&timer == &look_) name_peers();
   }
 
   void name_peers() {
@@ -334,18 +359,32 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     threads_->ask_all([&](GatewayShard &shard) { shard.set_names(names); });
   }
 
+  // To where their targets' peers live now. One that cannot listen there is tried again.
   void move_datagram_forwards() {
     for (size_t index = 0; index < forwards_.size(); index++) {
       Standing &each = forwards_[index];
       if (!each.forward || !is_local(*each.forward) || each.forward->is_tcp()) continue;
-      const uint32_t shard = threads_->ask(each.shard, [&](GatewayShard &from) { return from.forwards().home(index); })
-                                 .value_or(each.shard);
-      if (shard == each.shard) continue;
-      threads_->ask(each.shard, [&](GatewayShard &from) { from.forwards().stop(index); });
+      const std::string before = each.problem;
+      uint32_t shard = each.shard;
+      if (before.empty()) {
+        shard = threads_->ask(each.shard, [&](GatewayShard &from) { return from.forwards().home(index); })
+                    .value_or(each.shard);
+        if (shard == each.shard) continue;
+        threads_->ask(each.shard, [&](GatewayShard &from) { from.forwards().stop(index); });
+      } else {
+        shard = shard_for(*each.forward);
+      }
       Result<Endpoint> local =
           threads_->ask(shard, [&](GatewayShard &to) { return to.forwards().listen(index, each.local); });
-      if (!local) log::error("{}", local.error().text);
       each.shard = shard;
+      each.problem = local ? "" : local.error().text;
+      if (!local) control_.timers().arm(again_, control_.now() + kListenAgain);
+      if (each.problem == before) continue;
+      if (local) {
+        log::info("forward {}: listening again on udp {}", each.forward->spec, local->to_string());
+      } else {
+        log::error("{}; trying again", each.problem);
+      }
     }
   }
 
@@ -359,6 +398,7 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
   wireguard::PublicKey public_key_{};
   std::vector<Standing> forwards_;  // by number
   Timer look_{*this};               // at peers that have changed
+  Timer again_{*this};              // forwards that could not listen
   std::shared_ptr<void> alive_ = std::make_shared<int>();
   std::unique_ptr<CaptureFile> capture_;  // null: off
   std::unique_ptr<ShardThreads> threads_;

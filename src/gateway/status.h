@@ -26,7 +26,8 @@ struct FlowStatus {
 struct ForwardStatus {
   size_t number = 0;
   Forward forward;
-  Endpoint local;  // where it listens, with the port that it really has
+  Endpoint local;       // where it listens, with the port that it really has
+  std::string problem;  // why it does not at the moment; empty: it does
 };
 
 struct GatewayStatus {
