@@ -265,6 +265,8 @@ int run_quick(Words words) {
   options = gateway_options(*state, arguments);  // with the first client
   if (!options) return fail(options.error().text, kUsage);
 
+  options->files.push_back(state->client_path(kFirstClient));
+
   // From here on there are keys, and the options are good.
   std::string endpoint = place.endpoint.to_string(port);
   Result<std::vector<std::string>> changed = state->update_endpoints(place.endpoint, port);
@@ -298,7 +300,10 @@ int run_quick(Words words) {
   }
 
   ServeHooks hooks;
-  hooks.on_ready = [&](uint16_t) { introduce(); };
+  hooks.on_ready = [&](uint16_t) {
+    if (place.router) place.router->keep();
+    introduce();
+  };
   hooks.reload = [state = *state, arguments] { return gateway_options(state, arguments); };
   hooks.hints = {
       fmt::format("no client has connected yet. Is UDP port {} open here (`sudo ufw allow {}/udp`, or your firewall's "

@@ -41,6 +41,12 @@ void print_status(const json &status) {
   if (std::string config = text_of_member(status, "config"); config != "-")
     print(fmt::format("  configuration: {}\n", config));
   print(fmt::format("  flows: {}\n", text_of_member(status, "flows")));
+  if (status.contains("sandbox") && status["sandbox"].is_object()) {
+    const json &sandbox = status["sandbox"];
+    const std::string reason = text_of_member(sandbox, "reason"), refused = text_of_member(sandbox, "refused_calls");
+    print(fmt::format("  sandbox: {}{}{}\n", text_of_member(sandbox, "state"), reason == "-" ? "" : " (" + reason + ")",
+                      refused == "0" ? "" : fmt::format(", {} system calls were refused", refused)));
+  }
   if (text_of_member(status, "ping_sockets") == "false") {
     print("  echo is not forwarded: the kernel gives no ping sockets (sysctl net.ipv4.ping_group_range)\n");
   }

@@ -18,6 +18,7 @@ int run_tun(Words arguments) {
   options.log_level = command.log_level;
   options.log_format = command.log_format;
   options.ready_fd = command.ready_fd;
+  options.sandbox = command.sandbox;
   return serve_tun(options);
 }
 

@@ -103,6 +103,11 @@ Result<void> choice(std::string_view value, const std::array<std::pair<std::stri
   return Error{0, fmt::format("not one of {}", names)};
 }
 
+Result<void> on_or_off(std::string_view value, bool &field) {
+  constexpr std::array<std::pair<std::string_view, bool>, 2> kStates{{{"on", true}, {"off", false}}};
+  return choice(value, kStates, field);
+}
+
 constexpr std::array<std::pair<std::string_view, LogLevel>, 5> kLogLevels{{{"error", LogLevel::error},
                                                                            {"warn", LogLevel::warn},
                                                                            {"info", LogLevel::info},
@@ -230,6 +235,8 @@ const GatewayRow kLinkOptions[] = {
      [](GatewayOptions &o, std::string_view v) { return choice(v, kLogLevels, o.log_level); }},
     {"log-format", 0, "FORMAT", "text or json", "text", false,
      [](GatewayOptions &o, std::string_view v) { return choice(v, kLogFormats, o.log_format); }},
+    {"sandbox", 0, "on|off", "after start: no new privileges, no other system calls or files than are needed", "on",
+     false, [](GatewayOptions &o, std::string_view v) { return on_or_off(v, o.sandbox); }},
     {"ready-fd", 0, "N", "write one line to this descriptor when serving (NOTIFY_SOCKET is honoured too)", "", false,
      [](GatewayOptions &o, std::string_view v) -> Result<void> {
        int descriptor = 0;
@@ -340,6 +347,7 @@ void apply_wireguard_flags(const WireGuardFlags &flags, GatewayOptions &options,
     if (!key) problem(key.error().text);
   } else if (flags.private_key_file) {
     const std::string &path = *flags.private_key_file;
+    options.files.push_back(path);
     Result<std::string> content = read_whole_file(path);
     if (!content) {
       problem(fmt::format("--private-key-file {}: {}", path, content.error().text));

@@ -80,6 +80,13 @@ const OptionRow<TunCommand> kRows[] = {
        c.log_format = v == "json" ? LogFormat::json : LogFormat::text;
        return {};
      }},
+    {"sandbox", 0, "on|off", "after start: no new privileges, no other system calls or files than are needed", "on",
+     false,
+     [](TunCommand &c, std::string_view v) -> Result<void> {
+       if (v != "on" && v != "off") return Error{0, "not one of on, off"};
+       c.sandbox = v == "on";
+       return {};
+     }},
     {"ready-fd", 0, "N", "write one line to this descriptor when serving (NOTIFY_SOCKET is honoured too)", "", false,
      [](TunCommand &c, std::string_view v) -> Result<void> {
        int descriptor = 0;

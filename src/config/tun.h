@@ -17,6 +17,7 @@ struct TunCommand {
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
   std::optional<int> ready_fd;
+  bool sandbox = true;
   bool help = false;
   Problems problems;  // any: nothing may be started
   Problems notes;

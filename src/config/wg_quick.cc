@@ -1,18 +1,16 @@
 #include "config/wg_quick.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <map>
 #include <set>
 
+#include "base/read_file.h"
 #include "config/values.h"
 #include "crypto/x25519.h"
 
@@ -402,23 +400,12 @@ WgQuickFile read_wg_quick(std::string_view text, const std::string &path, WgQuic
 }
 
 Result<std::string> read_whole_file(const std::string &path) {
-  int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return Error::from_errno(errno, "cannot open it");
-  std::string text;
-  std::array<char, 65536> chunk;
-  while (true) {
-    ssize_t count = ::read(descriptor, chunk.data(), chunk.size());
-    if (count < 0 && errno == EINTR) continue;
-    int error = errno;
-    if (count <= 0 || text.size() > kLongestFile) {
-      close(descriptor);
-      wipe({reinterpret_cast<uint8_t *>(chunk.data()), chunk.size()});
-      if (count < 0) return Error::from_errno(error, "cannot read it");
-      if (count > 0) return Error{0, fmt::format("longer than {} bytes, so no configuration", kLongestFile)};
-      return text;
-    }
-    text.append(chunk.data(), static_cast<size_t>(count));
+  Result<std::string> text = read_file(path, kLongestFile + 1, AtPipe::wait);
+  if (text && text->size() > kLongestFile) {
+    wipe({reinterpret_cast<uint8_t *>(text->data()), text->size()});
+    return Error{0, fmt::format("longer than {} bytes, so no configuration", kLongestFile)};
   }
+  return text;
 }
 
 std::optional<std::string> readable_by_all(const std::string &path) {
@@ -446,6 +433,7 @@ WgQuickFile load_wg_quick(const std::string &path, WgQuickUse use) {
 
 void apply_wg_quick(const WgQuickFile &file, GatewayOptions &options) {
   options.config_file = file.path;
+  options.files = {file.path};
   options.name = stem_of(file.path);
   options.wireguard.private_key = file.private_key;
   options.wireguard.listen = Endpoint{IpAddress(), file.listen_port.value_or(0)};

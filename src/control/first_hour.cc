@@ -5,13 +5,13 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <csignal>
 #include <thread>
 
 #include "base/log.h"
 #include "host/host_addresses.h"
 #include "host/port_mapping.h"
 #include "io/fd.h"
+#include "io/signals.h"
 #include "io/task.h"
 
 namespace slipgate {
@@ -58,19 +58,21 @@ uint16_t free_udp_port(uint16_t first) {
 
 // Its mapping, and the thread that renews it. Nothing of it is shared with the gateway's loop.
 struct RouterPort::Keeper {
-  explicit Keeper(const PortMapping &first) : mapping(first), first_external(first.external) {
+  explicit Keeper(const PortMapping &first) : mapping(first), first_external(first.external) {}
+
+  void start() {
+    const SignalsHeld held;
     thread = std::thread([this] {
-      sigset_t all;  // signals are the main thread's
-      sigfillset(&all);
-      pthread_sigmask(SIG_BLOCK, &all, nullptr);
       spawn(loop, keep_port_mapping(loop, mapping, [this](const Result<PortMapping> &told) { renewed(told); }));
       loop.run();
     });
   }
 
   ~Keeper() {
-    loop.post([this] { loop.stop(); });
-    thread.join();
+    if (thread.joinable()) {
+      loop.post([this] { loop.stop(); });
+      thread.join();
+    }
     if (granted) remove_port_mapping(mapping);
   }
 
@@ -113,6 +115,10 @@ RouterPort::~RouterPort() = default;
 std::optional<Endpoint> RouterPort::external() const {
   if (!keeper_) return std::nullopt;
   return keeper_->first_external;
+}
+
+void RouterPort::keep() {
+  if (keeper_) keeper_->start();
 }
 
 std::unique_ptr<RouterPort> RouterPort::ask(uint16_t port, bool v4) {

@@ -24,12 +24,13 @@ std::optional<GuessedAddress> guess_own_address();
 // free.
 uint16_t free_udp_port(uint16_t first);
 
-// A port of the router's that leads to ours (PCP, NAT-PMP), for as long as this object lives: a thread of its own
-// renews it.
+// A port of the router's that leads to ours (PCP, NAT-PMP), for as long as this object lives.
 class RouterPort {
  public:
   // Asks the router that the default route of this family names, and waits for its word. Never null.
   static std::unique_ptr<RouterPort> ask(uint16_t port, bool v4);
+  // Renews it from now on, by a thread of its own.
+  void keep();
   ~RouterPort();  // the router is told that the port is not needed any more
 
   // Where the world reaches our port; none: there is no router, or it refused or kept silent.

@@ -1,17 +1,18 @@
 #include "control/metrics.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
-#include <fstream>
+#include <cstdio>
 #include <initializer_list>
 #include <iterator>
 #include <utility>
 
 #include "crypto/key_text.h"
+#include "io/fd.h"
 
 namespace slipgate {
 namespace {
@@ -139,6 +140,12 @@ void write_peers(Writer &to, const GatewayStatus &status, Time now, double wall)
   });
 }
 
+// How much memory this process has: pages in all, then resident ones (proc(5)). Opened once.
+int memory_file() {
+  static const Fd file(::open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+  return file.get();
+}
+
 // What Prometheus' own client libraries tell of every process.
 void write_process(Writer &to) {
   rusage used{};
@@ -151,14 +158,19 @@ void write_process(Writer &to) {
   rlimit descriptors{};
   ::getrlimit(RLIMIT_NOFILE, &descriptors);
   to.single("process_max_fds", "gauge", "Most file descriptors that may be open.", descriptors.rlim_cur);
-  uint64_t pages = 0, resident = 0;
-  if (std::ifstream("/proc/self/statm") >> pages >> resident) {
+  char text[64] = {};
+  unsigned long long resident = 0;
+  if (::pread(memory_file(), text, sizeof(text) - 1, 0) > 0 && std::sscanf(text, "%*u %llu", &resident) == 1) {
     to.single("process_resident_memory_bytes", "gauge", "Resident memory.",
               resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)));
   }
 }
 
 }  // namespace
+
+void prepare_metrics() {
+  memory_file();
+}
 
 std::string metrics_text(const GatewayStatus &status, Time now, double wall) {
   Writer to(status.name);
@@ -189,6 +201,12 @@ std::string metrics_text(const GatewayStatus &status, Time now, double wall) {
             status.connections);
   to.single("slipgate_ping_sockets_available", "gauge", "1: echoes are forwarded; 0: the kernel refuses ping sockets.",
             status.ping_sockets ? 1 : 0);
+  to.family("slipgate_sandbox", "gauge", "1: the state of the sandbox.");
+  for (SandboxState state : {SandboxState::on, SandboxState::partial, SandboxState::off}) {
+    to.sample({{"state", name_of(state)}}, state == status.sandbox.state ? 1 : 0);
+  }
+  to.single("slipgate_sandbox_refused_calls_total", "counter", "System calls that the sandbox refused.",
+            status.sandbox.refused_calls);
   write_peers(to, status, now, wall);
   write_process(to);
   return to.take();

@@ -10,6 +10,9 @@ namespace slipgate {
 
 inline constexpr const char *kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
+// Opens what the numbers of the process are read from: before a sandbox.
+void prepare_metrics();
+
 // `now` is the time of `status`; `wall` the seconds since 1970 at the same moment.
 std::string metrics_text(const GatewayStatus &status, Time now, double wall);
 

@@ -27,6 +27,12 @@ Json gue_report(const GatewayStatus &status, Time now) {
           {"seconds_since_heard", peer.last_heard ? Json(seconds_of(now - *peer.last_heard)) : Json()}};
 }
 
+Json sandbox_report(const SandboxStatus &sandbox) {
+  Json report{{"state", name_of(sandbox.state)}, {"refused_calls", sandbox.refused_calls}};
+  if (!sandbox.reason.empty()) report["reason"] = sandbox.reason;
+  return report;
+}
+
 }  // namespace
 
 Json peers_report(const GatewayStatus &status, Time now) {
@@ -58,6 +64,7 @@ Json status_report(const GatewayStatus &status, const std::string &config_file, 
   return {{"name", status.name},
           {"config", config_file},
           {"listen", status.listen.to_string()},
+          {"sandbox", sandbox_report(status.sandbox)},
           {"public_key", status.gue ? Json() : Json(to_base64(status.public_key))},
           {"gue", gue_report(status, now)},
           {"uptime_seconds", seconds_of(now - status.started)},

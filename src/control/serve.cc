@@ -16,6 +16,7 @@
 #include "control/metrics.h"
 #include "control/notify.h"
 #include "control/report.h"
+#include "control/sandbox.h"
 #include "control/status_page.h"
 #include "control/top_flows.h"
 #include "control/uapi_socket.h"
@@ -36,12 +37,27 @@ constexpr size_t kMostTopFlows = 1000;
 
 using Json = nlohmann::json;
 
+SandboxPlan plan_for(const GatewayOptions &options, const std::string &uapi) {
+  SandboxPlan plan{.on = options.sandbox, .files = name_files(options.resolving)};
+  plan.files.insert(plan.files.end(), options.files.begin(), options.files.end());
+  if (!options.control_path.empty()) {
+    plan.socket_folders.push_back(socket_folder(options.control_path));
+  } else if (const std::string usual = control_folder(); !usual.empty()) {
+    plan.socket_folders.push_back(socket_folder(usual + "/NAME.sock"));
+  }
+  if (!uapi.empty()) plan.socket_folders.push_back(uapi);
+  if (options.metrics && !options.metrics->endpoint)
+    plan.socket_folders.push_back(socket_folder(options.metrics->path));
+  return plan;
+}
+
 // One served gateway: what answers signals and control requests while the loop runs.
 class Served final : TimerTarget {
  public:
-  Served(Loop &loop, Gateway &gateway, GatewayOptions options, ServeHooks hooks)
+  Served(Loop &loop, Gateway &gateway, const Sandbox &sandbox, GatewayOptions options, ServeHooks hooks)
       : loop_(loop),
         gateway_(gateway),
+        sandbox_(sandbox),
         options_(std::move(options)),
         hooks_(std::move(hooks)),
         signals_(loop, {SIGINT, SIGTERM, SIGHUP}, [this](int signal) { on_signal(signal); }) {
@@ -60,7 +76,7 @@ class Served final : TimerTarget {
     }
     if (path == "/metrics") {
       const double wall = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-      return HttpAnswer{200, kMetricsContentType, metrics_text(gateway_.status(), BootClock::now(), wall)};
+      return HttpAnswer{200, kMetricsContentType, metrics_text(status(), BootClock::now(), wall)};
     }
     if (path == "/status.json") return HttpAnswer{200, "application/json", json_text(top(kPageFlows))};
     return std::nullopt;
@@ -68,7 +84,7 @@ class Served final : TimerTarget {
 
   Json handle(const Json &request) {
     std::string command = request.value("command", "");
-    if (command == "status") return status_report(gateway_.status(), options_.config_file, loop_.now());
+    if (command == "status") return status_report(status(), options_.config_file, loop_.now());
     if (command == "flows") return {{"flows", flows_report(gateway_.flows(), loop_.now())}};
     if (command == "top") return top(std::min<size_t>(request.value("limit", kPageFlows), kMostTopFlows));
     if (command == "peer list") return {{"peers", peers_report(gateway_.status(), loop_.now())}};
@@ -85,6 +101,12 @@ class Served final : TimerTarget {
   }
 
  private:
+  GatewayStatus status() const {
+    GatewayStatus status = gateway_.status();
+    status.sandbox = sandbox_.status();
+    return status;
+  }
+
   Json top(size_t most) {
     Json flows = Json::array();
     size_t total = 0;
@@ -94,8 +116,8 @@ class Served final : TimerTarget {
       flow["down_per_second"] = rate.down;
       flows.push_back(std::move(flow));
     }
-    Json status = status_report(gateway_.status(), options_.config_file, loop_.now());
-    return {{"status", std::move(status)}, {"flows", std::move(flows)}, {"flows_total", total}};
+    Json whole = status_report(status(), options_.config_file, loop_.now());
+    return {{"status", std::move(whole)}, {"flows", std::move(flows)}, {"flows_total", total}};
   }
 
   // As the option of that name would.
@@ -157,6 +179,7 @@ class Served final : TimerTarget {
 
   Loop &loop_;
   Gateway &gateway_;
+  const Sandbox &sandbox_;
   GatewayOptions options_;
   ServeHooks hooks_;
   Signals signals_;
@@ -174,12 +197,22 @@ int serve(GatewayOptions options, ServeHooks hooks) {
   size_t descriptors = raise_descriptor_limit();
 
   Loop loop;
-  Result<std::unique_ptr<Gateway>> gateway = Gateway::open(loop, options);
+  const std::string uapi_at = options.interface.empty() ? std::string() : uapi_folder();
+  std::unique_ptr<Sandbox> sandbox;
+  auto enter_sandbox = [&]() -> Result<void> {
+    prepare_metrics();
+    Result<std::unique_ptr<Sandbox>> entered = Sandbox::enter(plan_for(options, uapi_at));
+    if (!entered) return entered.error();
+    sandbox = std::move(*entered);
+    return {};
+  };
+  Result<std::unique_ptr<Gateway>> gateway = Gateway::open(loop, options, enter_sandbox);
   if (!gateway) {
     log::error("{}", gateway.error().text);
     return 1;
   }
-  Served served(loop, **gateway, options, hooks);
+  Served served(loop, **gateway, *sandbox, options, hooks);
+  sandbox->watch(loop);
 
   std::unique_ptr<ControlSocket> control;
   Result<std::unique_ptr<ControlSocket>> opened = ControlSocket::open(
@@ -196,7 +229,7 @@ int serve(GatewayOptions options, ServeHooks hooks) {
   std::unique_ptr<UapiSocket> uapi;
   if (!options.interface.empty()) {
     Result<std::unique_ptr<UapiSocket>> made =
-        UapiSocket::open(loop, (*gateway)->wireguard(), uapi_folder(), options.interface);
+        UapiSocket::open(loop, (*gateway)->wireguard(), uapi_at, options.interface);
     if (!made) {
       log::error("{}", made.error().text);
       return 1;

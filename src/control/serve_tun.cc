@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "control/notify.h"
+#include "control/sandbox.h"
 #include "control/uapi_socket.h"
 #include "dns/resolver.h"
 #include "dns/server.h"
@@ -168,6 +169,12 @@ int serve_tun(const ServeTunOptions &options) {
       loop.stop();
     });
   }
+  SandboxPlan plan{.on = options.sandbox, .files = name_files({})};
+  if (uapi) plan.socket_folders.push_back(socket_folder((*uapi)->path()));
+  Result<std::unique_ptr<Sandbox>> sandbox = Sandbox::enter(plan);
+  if (!sandbox) return failed(sandbox.error());
+  (*sandbox)->watch(loop);
+
   log::info("interface {}, {} peer(s), UDP {}", interface.name(), link.peers().size(), link.local().to_string());
   notify_ready(options.ready_fd);
   if (options.on_ready) options.on_ready();

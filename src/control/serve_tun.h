@@ -14,6 +14,7 @@ struct ServeTunOptions {
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
   std::optional<int> ready_fd;
+  bool sandbox = true;
   bool set_up = true;         // addresses, MTU, up and routes; false: somebody else does (wg-quick)
   bool needs_socket = false;  // who made us configures by the userspace API: without its socket we fail, and end
                               // when it is removed

@@ -9,11 +9,11 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
 #include <vector>
 
 #include "base/address.h"
+#include "base/read_file.h"
 
 namespace slipgate {
 
@@ -26,6 +26,7 @@ constexpr const char *kSystemAuthorities[] = {
     "/etc/ssl/ca-bundle.pem",              // openSUSE
     "/etc/ssl/cert.pem",                   // Alpine
 };
+constexpr size_t kMostAuthorities = 16 << 20;  // bytes; the files have a quarter of one
 
 std::string last_reason(std::string_view otherwise) {
   uint32_t code = ERR_peek_last_error();
@@ -106,13 +107,17 @@ Result<TlsContext> TlsContext::client(std::string_view authorities) {
   return TlsContext(std::move(inside));
 }
 
+std::vector<std::string> TlsContext::system_authorities() {
+  if (const char *chosen = std::getenv("SSL_CERT_FILE")) return {chosen};
+  return {std::begin(kSystemAuthorities), std::end(kSystemAuthorities)};
+}
+
 Result<TlsContext> TlsContext::client_of_system() {
-  std::vector<const char *> paths(std::begin(kSystemAuthorities), std::end(kSystemAuthorities));
-  if (const char *chosen = std::getenv("SSL_CERT_FILE")) paths = {chosen};
-  for (const char *path : paths) {
-    std::ifstream file(path);
-    if (!file) continue;
-    Result<TlsContext> made = client(std::string(std::istreambuf_iterator<char>(file), {}));
+  const std::vector<std::string> paths = system_authorities();
+  for (const std::string &path : paths) {
+    Result<std::string> certificates = read_file(path, kMostAuthorities);
+    if (!certificates) continue;
+    Result<TlsContext> made = client(*certificates);
     if (!made) return Error{made.error().code, fmt::format("{}: {}", path, made.error().text)};
     return made;
   }

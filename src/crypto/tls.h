@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -19,6 +20,8 @@ class TlsContext {
   static Result<TlsContext> client(std::string_view authorities);
   // One that trusts whom the system trusts: the file named by SSL_CERT_FILE, else the distribution's.
   static Result<TlsContext> client_of_system();
+  // The files that client_of_system() looks for, the first that is there counts.
+  static std::vector<std::string> system_authorities();
   // A server: its certificate, those that lead to an authority behind it, and its private key (PEM).
   static Result<TlsContext> server(std::string_view certificates, std::string_view private_key);
 

@@ -1,12 +1,11 @@
 #include "dns/host_files.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <charconv>
 
-#include "io/fd.h"
+#include "base/read_file.h"
 
 namespace slipgate::dns {
 
@@ -57,21 +56,10 @@ std::optional<std::string> WatchedFile::changed(Time now) {
   Version version{status.st_dev, status.st_ino, static_cast<uint64_t>(status.st_size), status.st_mtim.tv_sec,
                   status.st_mtim.tv_nsec};
   if (version == version_) return std::nullopt;  // lesson: dns-host-files-watched
-  // O_NONBLOCK: a pipe put in the file's place must not stop the loop.
-  Fd file(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return std::nullopt;
-  std::string content;
-  while (content.size() < kMostBytes) {
-    constexpr size_t kPiece = 64 << 10;
-    size_t before = content.size();
-    content.resize(before + kPiece);
-    ssize_t got = read(file.get(), content.data() + before, kPiece);
-    content.resize(before + (got > 0 ? static_cast<size_t>(got) : 0));
-    if (got < 0) return std::nullopt;
-    if (got == 0) break;
-  }
+  Result<std::string> content = read_file(path_, kMostBytes);
+  if (!content) return std::nullopt;
   version_ = version;
-  return content;
+  return std::move(*content);
 }
 
 Hosts::Hosts(std::string_view text) {

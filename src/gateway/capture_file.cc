@@ -9,11 +9,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <csignal>
 #include <system_error>
 #include <utility>
 
 #include "base/log.h"
+#include "io/signals.h"
 #include "wire/pcapng.h"
 
 namespace slipgate {
@@ -49,16 +49,15 @@ CaptureFile::CaptureFile(Fd file, std::string path)
       // What poll() calls writable takes so much without waiting, and is somebody else's, too: O_NONBLOCK is not for us
       // to set.
       most_at_once_(is_file(file_.get()) ? SIZE_MAX : PIPE_BUF),
-      mailbox_(loop_, kMostWaiting, [this](const std::vector<uint8_t> &records) { write(records); }) {
-  // Signals are for the thread that controls the gateway.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+      mailbox_(loop_, kMostWaiting, [this](const std::vector<uint8_t> &records) { write(records); }) {}
+
+void CaptureFile::start() {
+  const SignalsHeld held;
   thread_ = std::thread([this] { loop_.run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 CaptureFile::~CaptureFile() {
+  if (!thread_.joinable()) return;
   end_by_ = (BootClock::now() + kMostAtTheEnd).time_since_epoch().count();
   loop_.post([this] { loop_.stop(); });  // behind what was put
   thread_.join();

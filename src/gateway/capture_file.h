@@ -25,6 +25,8 @@ class CaptureFile {
   // Makes or empties the file (mode 0600: it holds what people say to each other), "-" is standard output; writes its
   // header. `link`: the name of interface 0.
   static Result<std::unique_ptr<CaptureFile>> open(const std::string &path, const std::string &link);
+  // Starts the thread that writes.
+  void start();
   // Writes what waits, then closes; what nobody reads is given up after a second. The last put() was before.
   ~CaptureFile();
   CaptureFile(const CaptureFile &) = delete;
@@ -45,7 +47,7 @@ class CaptureFile {
   std::atomic<int64_t> end_by_ = std::numeric_limits<int64_t>::max();  // on BootClock
   Loop loop_;
   Mailbox<std::vector<uint8_t>> mailbox_;
-  std::thread thread_;
+  std::thread thread_;  // none until start()
 };
 
 }  // namespace slipgate

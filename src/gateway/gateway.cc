@@ -49,13 +49,17 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     threads_.reset();
   }
 
-  Result<void> open() {
+  Result<void> open(const BeforeThreads &before_threads) {
     const auto count = static_cast<uint32_t>(population_.size());
     if (!options_.pcap.empty()) {
       Result<std::unique_ptr<CaptureFile>> file = CaptureFile::open(options_.pcap, options_.gue ? "gue" : "wireguard");
       if (!file) return file.error();
       capture_ = std::move(*file);
     }
+    if (before_threads) {
+      if (Result<void> done = before_threads(); !done) return done;
+    }
+    if (capture_) capture_->start();
     const std::vector<PlacedPeer> peers = place(options_.wireguard.peers);
     Endpoint listen = options_.wireguard.listen;  // the port that the first shard found, for the others
     Result<std::unique_ptr<ShardThreads>> started = ShardThreads::start(count, [&](Loop &loop, uint32_t number) {
@@ -412,9 +416,10 @@ Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
 
 Gateway::~Gateway() = default;
 
-Result<std::unique_ptr<Gateway>> Gateway::open(Loop &control, const GatewayOptions &options) {
+Result<std::unique_ptr<Gateway>> Gateway::open(Loop &control, const GatewayOptions &options,
+                                               const BeforeThreads &before_threads) {
   auto impl = std::make_unique<Impl>(control, options);
-  if (Result<void> opened = impl->open(); !opened) return opened.error();
+  if (Result<void> opened = impl->open(before_threads); !opened) return opened.error();
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 

@@ -20,9 +20,13 @@ namespace slipgate {
 
 class Gateway {
  public:
+  // Called when the files that the gateway writes are open and no thread was started yet: the place for a sandbox.
+  using BeforeThreads = std::function<Result<void>()>;
+
   // Opens the link's sockets and the forwards' listeners; packets are served when it returns. The error says which of
   // them failed and why. `control`: the loop on which callbacks are made; this thread's.
-  static Result<std::unique_ptr<Gateway>> open(Loop &control, const GatewayOptions &options);
+  static Result<std::unique_ptr<Gateway>> open(Loop &control, const GatewayOptions &options,
+                                               const BeforeThreads &before_threads = {});
   ~Gateway();
 
   // Takes over what differs from the options in force: peers, policy, egress. Standing flows and sessions stay. What

@@ -49,6 +49,8 @@ struct GatewayOptions {
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
   std::optional<int> ready_fd;
+  bool sandbox = true;             // after the start, only what is needed for serving
+  std::vector<std::string> files;  // that these options were read from, and are again on reload
 };
 
 }  // namespace slipgate

@@ -1,7 +1,8 @@
 #include "gateway/shard_threads.h"
 
-#include <csignal>
 #include <system_error>
+
+#include "io/signals.h"
 
 namespace slipgate {
 
@@ -9,13 +10,10 @@ ShardThreads::ShardThreads(uint32_t count) : stopped_(count + 1) {}
 
 Result<std::unique_ptr<ShardThreads>> ShardThreads::start(uint32_t count, Open open) {
   std::unique_ptr<ShardThreads> threads(new ShardThreads(count));
-  // Signals are for the thread that controls the gateway.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   std::vector<GatewayShard *> shards;
   Result<void> opened;
   for (uint32_t number = 0; number < count && opened; number++) {
+    const SignalsHeld held;
     Worker &worker = *threads->workers_.emplace_back(std::make_unique<Worker>());
     try {
       worker.thread = std::thread([&threads = *threads, &worker, number, open] { threads.run(worker, number, open); });
@@ -25,7 +23,6 @@ Result<std::unique_ptr<ShardThreads>> ShardThreads::start(uint32_t count, Open o
     }
     shards.push_back(worker.shard);
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (!opened) return opened.error();  // the destructor ends those that wait
   for (auto &worker : threads->workers_) worker->shard->meet(shards);
   threads->serving_ = true;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/counters.h"
@@ -30,6 +31,20 @@ struct ForwardStatus {
   std::string problem;  // why it does not at the moment; empty: it does
 };
 
+enum class SandboxState { off, partial, on };
+
+constexpr std::string_view name_of(SandboxState state) {
+  constexpr std::string_view kNames[] = {"off", "partial", "on"};
+  return kNames[static_cast<size_t>(state)];
+}
+
+// Of the process, whoever may have put it there.
+struct SandboxStatus {
+  SandboxState state = SandboxState::off;
+  std::string reason;          // why it is not wholly on
+  uint64_t refused_calls = 0;  // system calls
+};
+
 struct GatewayStatus {
   std::string name;
   Endpoint listen;  // of the link's socket, with the port it really has
@@ -42,6 +57,7 @@ struct GatewayStatus {
   std::vector<std::string> egress;  // its rules, as they were written, without users and passwords
   std::vector<wireguard::PeerStatus> peers;
   Counters counters;
+  SandboxStatus sandbox;
 };
 
 }  // namespace slipgate

@@ -39,4 +39,15 @@ void Signals::on_events(uint32_t) {
   for (int signal : signals) handler(signal);
 }
 
+SignalsHeld::SignalsHeld() {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigdelset(&all, SIGSYS);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+}
+
+SignalsHeld::~SignalsHeld() {
+  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
+
 }  // namespace slipgate

@@ -28,4 +28,18 @@ class Signals final : Pollable {
   Fd descriptor_;    // a signalfd
 };
 
+// While it stands, no signal reaches the thread that made it, nor ever those that it starts: signals are for the thread
+// that controls the process. But for SIGSYS, which tells a thread of its own system call (control/sandbox.h): blocked,
+// it would be deadly.
+class SignalsHeld {
+ public:
+  SignalsHeld();
+  ~SignalsHeld();
+  SignalsHeld(const SignalsHeld &) = delete;
+  SignalsHeld &operator=(const SignalsHeld &) = delete;
+
+ private:
+  sigset_t before_;
+};
+
 }  // namespace slipgate

@@ -36,9 +36,8 @@ int wait_for(Fd ready) {
   return count == 1 ? kDone : kFailed;
 }
 
-void leave_terminal() {
-  Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  for (int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), descriptor);
+void leave_terminal(const Fd &nowhere) {
+  for (int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(nowhere.get(), descriptor);
 }
 
 }  // namespace
@@ -87,8 +86,9 @@ int run_as_wireguard_go(Words arguments) {
   }
   ready.reset();
   ::setsid();
+  const Fd nowhere(::open("/dev/null", O_RDWR | O_CLOEXEC));  // while it may still be opened
   options.on_ready = [&] {
-    leave_terminal();
+    leave_terminal(nowhere);
     if (::write(tell_ready.get(), "", 1) < 0) return;  // whoever started us went away; we stay
     tell_ready.reset();
   };
