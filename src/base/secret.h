@@ -1,11 +1,11 @@
-// Key material: wiped when it goes, never printed, compared in constant time.
+// Key material: in locked memory, wiped when it goes, never printed, compared in constant time.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <cstring>
 
 #include "base/bytes.h"
+#include "base/secret_memory.h"
 
 namespace slipgate {
 
@@ -19,16 +19,19 @@ class Secret {
  public:
   static constexpr size_t kSize = N;
 
-  Secret() : bytes_{} {}
-  explicit Secret(Bytes bytes) { std::memcpy(bytes_.data(), bytes.data(), N); }  // exactly N bytes
-  Secret(const Secret &) = default;
-  Secret &operator=(const Secret &) = default;
-  ~Secret() { wipe(bytes_); }  // lesson: secret-wiped
+  Secret() = default;                                                     // zeros
+  explicit Secret(Bytes bytes) { std::memcpy(data(), bytes.data(), N); }  // exactly N bytes
+  Secret(const Secret &other) : Secret(other.bytes()) {}
+  Secret &operator=(const Secret &other) {
+    std::memmove(data(), other.data(), N);
+    return *this;
+  }
+  ~Secret() { give_secret_memory_back(bytes_, N); }
 
-  Bytes bytes() const { return bytes_; }
-  MutableBytes mutable_bytes() { return bytes_; }
-  const uint8_t *data() const { return bytes_.data(); }
-  uint8_t *data() { return bytes_.data(); }
+  Bytes bytes() const { return {bytes_, N}; }
+  MutableBytes mutable_bytes() { return {bytes_, N}; }
+  const uint8_t *data() const { return bytes_; }
+  uint8_t *data() { return bytes_; }
 
   bool operator==(const Secret &other) const {
     volatile uint8_t difference = 0;
@@ -38,7 +41,8 @@ class Secret {
   bool is_zero() const { return *this == Secret(); }
 
  private:
-  std::array<uint8_t, N> bytes_;
+  static_assert(N <= kLargestSecret);
+  uint8_t *const bytes_ = static_cast<uint8_t *>(take_secret_memory(N));
 };
 
 }  // namespace slipgate

@@ -61,10 +61,10 @@ Result<Fd> tell_refused_calls() {
 }
 
 std::vector<LandlockRule> rules_of(const SandboxPlan &plan) {
-  // c-ares opens both: the one instead of a resolv.conf, the other for the ids of its queries. Devices are not
-  // replaced.
+  // c-ares opens both: the one instead of a resolv.conf, the other for the ids of its queries, which it would have from
+  // rand() else. Devices are not replaced.
   std::vector<LandlockRule> rules = {{"/dev/null", kLandlockReadFile | kLandlockWriteFile},
-                                     {"/dev/urandom", kLandlockReadFile}};
+                                     {"/dev/urandom", kLandlockReadFile}};  // lesson: sandbox-devices
   for (const std::string &folder : plan.socket_folders) {
     rules.push_back({folder, kLandlockMakeSocket | kLandlockRemoveFile | kLandlockReadFolder});
   }

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "base/secret_memory.h"
 #include "config/options.h"
 #include "control/control_socket.h"
 #include "control/http_server.h"
@@ -250,6 +251,9 @@ int serve(GatewayOptions options, ServeHooks hooks) {
     log::info("metrics and the status page at {}", http->address());
   }
 
+  if (!secret_memory_is_locked()) {
+    log::info("keys may be swapped out: the limit of locked memory (ulimit -l) is too small for them");
+  }
   GatewayStatus status = (*gateway)->status();
   if (status.gue) {
     log::info("serving GUE on UDP {}, {} descriptors", status.listen.to_string(), descriptors);

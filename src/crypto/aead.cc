@@ -59,7 +59,6 @@ AeadKey::AeadKey(const Secret<32> &key, AeadEngine engine) : key_(key), engine_(
 
 AeadKey::~AeadKey() {
   if (engine_ != AeadEngine::sodium) EVP_AEAD_CTX_cleanup(reinterpret_cast<EVP_AEAD_CTX *>(context_.data()));
-  wipe(context_);  // lesson: wg-secrets-wiped
 }
 
 bool AeadKey::is_long(size_t message) const {

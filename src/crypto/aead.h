@@ -39,12 +39,13 @@ class AeadKey {
   // garbage, when it does not authenticate or is shorter than a tag.
   [[nodiscard]] bool open(uint64_t counter, MutableBytes message, Bytes additional = {}) const;
 
+  // BoringSSL's context; its header is not shown to who includes this one.
+  static constexpr size_t kContextBytes = 640;
+
  private:
   bool is_long(size_t message) const;
 
-  // BoringSSL's context; its header is not shown to who includes this one.
-  static constexpr size_t kContextBytes = 640;
-  alignas(16) std::array<uint8_t, kContextBytes> context_;
+  Secret<kContextBytes> context_;
   const Secret<32> key_;  // for the others
   const AeadEngine engine_;
 };

@@ -6,6 +6,7 @@
 # not sanitized: the sandbox is off in such builds
 . "$(dirname "$0")/../support/harness.sh"
 [ "$(uname -m)" = x86_64 ] || skip "the intruder knows the calls of x86-64"
+intruded=1 # the harness fails a test whose gateway had a call refused
 readable=$W/user/readable made=$W/user/made
 touch "$readable" && chown $ORDINARY "$readable"
 

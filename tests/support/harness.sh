@@ -150,6 +150,11 @@ on_exit() {
     echo "FAILED: a sanitizer has something to say" >&2
     status=1
   fi
+  if [ -z "${intruded:-}" ] && grep -q 'sandbox: the system call' "$W"/*.log 2>/dev/null; then
+    grep -h 'sandbox: the system call' "$W"/*.log >&2
+    echo "FAILED: the sandbox refuses what slipgate does" >&2
+    status=1
+  fi
   if [ $status != 0 ] && [ $status != 77 ]; then
     for name in gateway one two servers; do
       [ ! -s "$W/$name.log" ] || { echo "--- $name"; tail -n 60 "$W/$name.log"; }
