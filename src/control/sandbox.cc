@@ -89,6 +89,7 @@ struct Sandbox::Inside final : Pollable {
   void on_events(uint32_t) override { tell(); }
   void tell();
 
+  SandboxPlan plan;
   SandboxStatus status;
   std::unique_ptr<Opener> opener;
   Loop *loop = nullptr;
@@ -109,6 +110,7 @@ void Sandbox::Inside::tell() {
 
 Result<std::unique_ptr<Sandbox>> Sandbox::enter(const SandboxPlan &plan) {
   auto inside = std::make_unique<Inside>();
+  inside->plan = plan;
   SandboxStatus &status = inside->status;
   if (!plan.on) {
     status = {.state = SandboxState::off, .reason = "--sandbox off"};
@@ -130,10 +132,12 @@ Result<std::unique_ptr<Sandbox>> Sandbox::enter(const SandboxPlan &plan) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) missing.push_back("no_new_privs is not there");
   const char *manager = ::getenv("NOTIFY_SOCKET");
   const std::vector<LandlockRule> rules = rules_of(plan);
-  Result<int> landlock = enter_landlock({.rules = rules, .abstract_sockets = manager && manager[0] == '@'});
+  Result<int> landlock =
+      enter_landlock({.rules = rules, .abstract_sockets = plan.sockets.abstract || (manager && manager[0] == '@')});
   if (!landlock) missing.push_back(landlock.error().text);
   if (Result<Fd> told = tell_refused_calls(); told) inside->refused = std::move(*told);
-  if (Result<void> entered = allow_calls_of_gateway({.vsock = plan.vsock, .tipc = plan.tipc}); !entered) {
+  if (Result<void> entered = allow_calls_of_gateway({.vsock = plan.sockets.vsock, .tipc = plan.sockets.tipc});
+      !entered) {
     missing.push_back(entered.error().text);
   }
   for (const std::string &each : missing) status.reason += (status.reason.empty() ? "" : "; ") + each;
@@ -156,6 +160,10 @@ void Sandbox::watch(Loop &loop) {
 
 SandboxStatus Sandbox::status() const {
   return inside_->status;
+}
+
+const SandboxPlan &Sandbox::plan() const {
+  return inside_->plan;
 }
 
 std::vector<std::string> name_files(const dns::Options &resolving) {

@@ -16,12 +16,18 @@
 
 namespace slipgate {
 
+// Kinds of sockets beside the usual ones. `abstract`: Unix sockets of other processes that have no file.
+struct SandboxSockets {
+  bool vsock = false, tipc = false, abstract = false;
+  bool operator==(const SandboxSockets &) const = default;
+};
+
 // What is still needed inside; whoever adds something that opens files or sockets later adds it here.
 struct SandboxPlan {
   bool on = true;
   std::vector<std::string> files;           // that are read again, under the very names read_file() is given
-  std::vector<std::string> socket_folders;  // where sockets' files are made and removed
-  bool vsock = false, tipc = false;         // sockets of these families are made
+  std::vector<std::string> socket_folders;  // where the files of sockets are made and removed
+  SandboxSockets sockets;
 };
 
 class Sandbox {
@@ -37,6 +43,7 @@ class Sandbox {
   // their number has doubled.
   void watch(Loop &loop);
   SandboxStatus status() const;
+  const SandboxPlan &plan() const;
 
  private:
   struct Inside;

@@ -38,6 +38,15 @@ constexpr size_t kMostTopFlows = 1000;
 
 using Json = nlohmann::json;
 
+// Kinds of sockets that the forward's target needs beside the usual ones.
+SandboxSockets sockets_for(const Forward &forward, SandboxSockets sockets = {}) {
+  if (std::holds_alternative<target::Vsock>(forward.socket)) sockets.vsock = true;
+  if (std::holds_alternative<target::Tipc>(forward.socket)) sockets.tipc = true;
+  const auto *local = std::get_if<target::Unix>(&forward.socket);
+  if (local && !local->path.starts_with('/')) sockets.abstract = true;
+  return sockets;
+}
+
 SandboxPlan plan_for(const GatewayOptions &options, const std::string &uapi) {
   SandboxPlan plan{.on = options.sandbox, .files = name_files(options.resolving)};
   plan.files.insert(plan.files.end(), options.files.begin(), options.files.end());
@@ -46,6 +55,7 @@ SandboxPlan plan_for(const GatewayOptions &options, const std::string &uapi) {
   } else if (const std::string usual = control_folder(); !usual.empty()) {
     plan.socket_folders.push_back(socket_folder(usual + "/NAME.sock"));
   }
+  for (const Forward &forward : options.forwards) plan.sockets = sockets_for(forward, plan.sockets);
   if (!uapi.empty()) plan.socket_folders.push_back(uapi);
   if (options.metrics && !options.metrics->endpoint)
     plan.socket_folders.push_back(socket_folder(options.metrics->path));
@@ -125,6 +135,12 @@ class Served final : TimerTarget {
   Json add_forward(const std::string &option, const std::string &spec) {
     Result<Forward> forward = parse_forward_option(option, spec);
     if (!forward) return {{"error", fmt::format("--{} {}: {}", option, spec, forward.error().text)}};
+    const SandboxPlan &plan = sandbox_.plan();
+    if (plan.on && sockets_for(*forward, plan.sockets) != plan.sockets) {
+      return {{"error", fmt::format("--{} {}: the sandbox refuses sockets of a kind that no forward had at the start; "
+                                    "start with such a one, or with --sandbox off",
+                                    option, spec)}};
+    }
     Result<size_t> added = gateway_.add_forward(*forward);
     if (!added) return {{"error", added.error().text}};
     for (const ForwardStatus &each : gateway_.forwards()) {

@@ -203,7 +203,7 @@ TEST_CASE(
 
 TEST_CASE("a family of sockets that somebody needs is allowed") {
   CHECK(in_process([] {
-          Result<std::unique_ptr<Sandbox>> sandbox = Sandbox::enter({.tipc = true});
+          Result<std::unique_ptr<Sandbox>> sandbox = Sandbox::enter({.sockets = {.tipc = true}});
           holds(sandbox.operator bool());
           const int descriptor = ::socket(AF_TIPC, SOCK_STREAM, 0);
           holds(descriptor >= 0 || errno == EAFNOSUPPORT);
