@@ -47,6 +47,7 @@ namespace slipgate {
   X(gue_unknown_field, "GUE flag or private data that nobody agreed on")                \
   X(gue_unknown_protocol, "GUE payload that is neither IPv4 nor IPv6")                  \
   X(gue_bad_inner, "inside is no IP packet, or not the one that was announced")         \
+  X(gue_bad_source, "inner source address not in --allowed-ips")                        \
   X(gue_stranger, "datagram from elsewhere than --peer-endpoint")                       \
   X(gue_no_peer, "nobody was heard of to send to")                                      \
   /* stack */                                                                           \

@@ -18,6 +18,7 @@ inline constexpr int kUsage = 2;   // usage or configuration; nothing was starte
 
 int run_wireguard(Words arguments);
 int run_gue(Words arguments);
+int run_run(Words arguments);
 int run_tun(Words arguments);
 int run_quick(Words arguments);
 int run_peer(Words arguments);

@@ -2,19 +2,12 @@
 #include "config/gue.h"
 
 #include "cli/command.h"
-#include "control/serve.h"
+#include "cli/serve_command.h"
 
 namespace slipgate::cli {
 
 int run_gue(Words arguments) {
-  GatewayCommand command = read_gue_command(arguments);
-  if (command.help) {
-    print(gue_help());
-    return kDone;
-  }
-  print_notes(command.notes);
-  if (!command.problems.empty()) return print_problems(command.problems);
-  return serve(std::move(command.options));
+  return serve_command(arguments, read_gue_command, gue_help);
 }
 
 }  // namespace slipgate::cli

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "config/print_config.h"
 #include "config/values.h"
 
 namespace slipgate::cli {
@@ -22,6 +23,7 @@ struct CommandRow {
 const CommandRow kCommands[] = {
     {"wireguard", "[CONF] [options]", "WireGuard peers in, ordinary sockets out", run_wireguard},
     {"gue", "[options]", "GUE and FOU packets in, no encryption: for tests and trusted wires", run_gue},
+    {"run", "FILE [options]", "any number of links of any kind in one process, from a TOML file", run_run},
     {"tun", "CONF [options]", "a WireGuard interface over a TUN device", run_tun},
     {"quick", "[options]", "no configuration: make keys, print a client's file and QR code, serve", run_quick},
     {"peer", "add|remove|list [NAME]", "edit a wg-quick file: next free address, keys, client's file and QR code",
@@ -47,7 +49,7 @@ std::string overview() {
   for (const CommandRow &row : kCommands) {
     text += fmt::format("  slipgate {:<34} {}\n", fmt::format("{} {}", row.name, row.arguments), row.summary);
   }
-  text += "\n  slipgate --help | --version | COMMAND --help\n";
+  text += "\n  slipgate --help | --version | --print-config | COMMAND --help\n";
   return text;
 }
 
@@ -63,6 +65,10 @@ int dispatch(Words arguments) {
   }
   if (word == "--version" || word == "-V") {
     print(fmt::format("slipgate {}\n", SLIPGATE_VERSION));
+    return kDone;
+  }
+  if (word == "--print-config") {
+    print(print_default_config());
     return kDone;
   }
   std::vector<std::string_view> names;

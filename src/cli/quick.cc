@@ -15,6 +15,7 @@
 #include "cli/show_client.h"
 #include "config/arguments.h"
 #include "config/options.h"
+#include "config/print_config.h"
 #include "config/quick_state.h"
 #include "control/first_hour.h"
 #include "control/serve.h"
@@ -54,37 +55,41 @@ const OptionRow<QuickOptions> kRows[] = {
      }},
 };
 
-Arguments parse(Words arguments, QuickOptions &quick, GatewayOptions &options) {
+Arguments parse(Words arguments, QuickOptions &quick, GatewayCommand &command) {
   std::vector<Option> rows = bind_rows<QuickOptions>(kRows, quick);
-  std::vector<Option> link = bind_rows(link_option_rows(), options);
-  rows.insert(rows.end(), link.begin(), link.end());
+  for (std::vector<Option> more : {single_link_options(command.options), bind_rows(command_option_rows(), command)}) {
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
   return parse_arguments(rows, arguments, 0);
 }
 
 std::string help() {
   QuickOptions quick;
-  GatewayOptions options;
+  GatewayCommand command;
   return fmt::format(
       "slipgate quick [options]: a WireGuard gateway without configuration\n\n"
       "Makes keys and the file of a first client (once), prints that file and its QR code, and serves.\n"
       "`slipgate peer add NAME` makes files for more clients while it runs.\n\n{}\nOptions of every link command:\n{}",
-      help_table(bind_rows<QuickOptions>(kRows, quick)), help_table(bind_rows(link_option_rows(), options)));
+      help_table(bind_rows<QuickOptions>(kRows, quick)),
+      help_table(single_link_options(command.options)) + help_table(bind_rows(command_option_rows(), command)));
 }
 
 // What the gateway is made from: the file, then the options. Again for every reload.
-Result<GatewayOptions> gateway_options(const QuickState &state, const std::vector<std::string> &arguments) {
+Result<GatewayCommand> gateway_command(const QuickState &state, const std::vector<std::string> &arguments) {
   WgQuickFile file = load_wg_quick(state.server_path());
   if (!file.problems.empty()) {
     std::vector<std::string> lines;
     for (const Problem &problem : file.problems) lines.push_back(problem.to_string());
     return Error{0, fmt::format("{}", fmt::join(lines, "\n"))};
   }
-  GatewayOptions options;
-  apply_wg_quick(file, options);
-  options.name = "quick";
+  GatewayCommand command;
+  apply_wg_quick(file, command.options);
+  command.options.name = "quick";
   QuickOptions quick;
-  parse(arguments, quick, options);  // without problems: they were looked for first
-  return options;
+  const Arguments parsed = parse(arguments, quick, command);  // without problems: they were looked for first
+  say(command.said.links.emplace_back(SaidLink{"wireguard", {}, {}}).options, "config", state.server_path(), false);
+  say_arguments(command.said, parsed.said);
+  return command;
 }
 
 // Keys and a network, unless they are there.
@@ -97,8 +102,9 @@ Result<void> make_server(QuickState &state, uint16_t wanted_port, uint16_t mtu) 
 
 // Whoever has peers, made here or by hand, needs no first one.
 Result<void> make_first_client(const QuickState &state, const GatewayOptions &options, const PublicEndpoint &endpoint) {
-  if (!options.wireguard.peers.empty()) return {};
-  Result<ClientFile> client = add_peer(state.server_path(), kFirstClient, endpoint, options.wireguard.listen.port);
+  if (!options.links[0].wireguard()->peers.empty()) return {};
+  Result<ClientFile> client =
+      add_peer(state.server_path(), kFirstClient, endpoint, options.links[0].wireguard()->listen.port);
   if (!client) return client.error();
   return replace_file(state.client_path(kFirstClient), client->to_text());
 }
@@ -237,7 +243,7 @@ std::string ssh_line() {
 int run_quick(Words words) {
   std::vector<std::string> arguments(words.begin(), words.end());
   QuickOptions quick;
-  GatewayOptions scratch;
+  GatewayCommand scratch;
   Arguments parsed = parse(arguments, quick, scratch);
   if (parsed.help) {
     print(help());
@@ -254,18 +260,23 @@ int run_quick(Words words) {
     if (!kept) return fail(kept.error().text);
   }
   std::optional<PublicEndpoint> said = state->endpoint();
-  Result<void> made = make_server(*state, said && said->port != 0 ? said->port : kDefaultPort, scratch.mtu);
+  Result<void> made =
+      make_server(*state, said && said->port != 0 ? said->port : kDefaultPort, scratch.options.links[0].mtu);
   if (!made) return fail(made.error().text);
-  Result<GatewayOptions> options = gateway_options(*state, arguments);
-  if (!options) return fail(options.error().text, kUsage);
-  uint16_t port = options->wireguard.listen.port;
+  Result<GatewayCommand> command = gateway_command(*state, arguments);
+  if (!command) return fail(command.error().text, kUsage);
+  uint16_t port = command->options.links[0].wireguard()->listen.port;
   Place place = find_endpoint(*state, port, !quick.install);
-  made = make_first_client(*state, *options, place.endpoint);
+  made = make_first_client(*state, command->options, place.endpoint);
   if (!made) return fail(made.error().text);
-  options = gateway_options(*state, arguments);  // with the first client
-  if (!options) return fail(options.error().text, kUsage);
+  command = gateway_command(*state, arguments);  // with the first client
+  if (!command) return fail(command.error().text, kUsage);
+  if (command->print_config) {
+    print(print_config(*command));
+    return kDone;
+  }
 
-  options->files.push_back(state->client_path(kFirstClient));
+  command->options.files.push_back(state->client_path(kFirstClient));
 
   // From here on there are keys, and the options are good.
   std::string endpoint = place.endpoint.to_string(port);
@@ -304,7 +315,11 @@ int run_quick(Words words) {
     if (place.router) place.router->keep();
     introduce();
   };
-  hooks.reload = [state = *state, arguments] { return gateway_options(state, arguments); };
+  hooks.reload = [state = *state, arguments]() -> Result<Reloaded> {
+    Result<GatewayCommand> fresh = gateway_command(state, arguments);
+    if (!fresh) return fresh.error();
+    return Reloaded{std::move(fresh->options), {}};
+  };
   hooks.hints = {
       fmt::format("no client has connected yet. Is UDP port {} open here (`sudo ufw allow {}/udp`, or your firewall's "
                   "way), and "
@@ -315,7 +330,7 @@ int run_quick(Words words) {
           "does the client have the file that was printed ({})? `slipgate peer list` shows the keys that are known",
           state->client_path(kFirstClient)),
   };
-  return serve(std::move(*options), std::move(hooks));
+  return serve(std::move(command->options), std::move(hooks));
 }
 
 }  // namespace slipgate::cli

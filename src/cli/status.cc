@@ -25,13 +25,26 @@ void print_peers(const json &status) {
                         bytes_text(number_of_member(peer, "sent_bytes"))));
     }
   }
-  if (status.contains("gue") && status["gue"].is_object()) {
-    const json &peer = status["gue"];
+  if (!status.contains("links") || !status["links"].is_array()) return;
+  for (const json &link : status["links"]) {
+    if (!link.is_object() || !link.contains("gue") || !link["gue"].is_object()) continue;
+    const json &peer = link["gue"];
     std::optional<double> heard = number_of_member(peer, "seconds_since_heard");
     print(fmt::format("  GUE peer {}: heard {}, {} received, {} sent\n", text_of_member(peer, "endpoint"),
                       heard ? duration_text(heard) + " ago" : "never",
                       bytes_text(number_of_member(peer, "received_bytes")),
                       bytes_text(number_of_member(peer, "sent_bytes"))));
+  }
+}
+
+// Of a gateway that has more than one.
+void print_links(const json &status) {
+  if (!status.contains("links") || !status["links"].is_array() || status["links"].size() < 2) return;
+  for (const json &link : status["links"]) {
+    const json bytes = link.is_object() ? link.value("bytes", json::object()) : json::object();
+    print(fmt::format("  link {}: UDP {}, {} from inside, {} to inside\n", text_of_member(link, "name"),
+                      text_of_member(link, "listen"), bytes_text(number_of_member(bytes, "from_link")),
+                      bytes_text(number_of_member(bytes, "to_link"))));
   }
 }
 
@@ -60,6 +73,7 @@ void print_status(const json &status) {
       if (rule.is_string()) print(fmt::format("  egress: {}\n", rule.get<std::string>()));
     }
   }
+  print_links(status);
   print_peers(status);
   if (status.contains("drops") && status["drops"].is_object()) {
     for (const auto &[reason, count] : status["drops"].items())
@@ -101,8 +115,12 @@ int run_flows(Words arguments) {
 }
 
 int run_reload(Words arguments) {
-  return ask(arguments, "reload", "lets running gateways read their configuration again",
-             [](const json &) { print("reloaded\n"); });
+  return ask(arguments, "reload", "lets running gateways read their configuration again", [](const json &answer) {
+    print("reloaded\n");
+    for (const json &what : answer.value("restart", json::array())) {
+      if (what.is_string()) print(fmt::format("  {} changes only with a restart\n", what.get<std::string>()));
+    }
+  });
 }
 
 }  // namespace slipgate::cli

@@ -94,9 +94,12 @@ Arguments parse_arguments(std::span<const Option> options, std::span<const std::
     }
     for (const std::string &value : values[i]) {
       Result<void> applied = option.apply(value);
-      if (applied) continue;
+      if (applied) {
+        say(result.said, option.name, option.secret ? std::string_view() : std::string_view(value), option.repeats);
+        continue;
+      }
       result.problems.push_back({"", 0,
-                                 applied.error().code == kSecretValue
+                                 applied.error().code == kSaysItself
                                      ? fmt::format("--{}: {}", option.name, applied.error().text)
                                      : fmt::format("--{} {}: {}", option.name, value, applied.error().text)});
     }
@@ -104,13 +107,15 @@ Arguments parse_arguments(std::span<const Option> options, std::span<const std::
   return result;
 }
 
-std::string help_table(std::span<const Option> options) {
+namespace {
+
+std::string table_of(std::span<const Option> options, std::string (*usage_of_one)(const Option &)) {
   std::string text;
   for (const Option &option : options) {
     std::string help(option.help);
     if (option.repeats) help += "; may repeat";
     if (!option.fallback.empty()) help += fmt::format(" (default {})", option.fallback);
-    std::string line = "  " + usage_of(option);
+    std::string line = "  " + usage_of_one(option);
     if (line.size() + 2 > kHelpColumn) {
       text += line + "\n";
       line.clear();
@@ -126,6 +131,24 @@ std::string help_table(std::span<const Option> options) {
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
   return text;
+}
+
+}  // namespace
+
+std::string help_table(std::span<const Option> options) {
+  return table_of(options, usage_of);
+}
+
+std::string help_keys(std::span<const Option> options) {
+  return table_of(options, [](const Option &option) {
+    return fmt::format("{} {}", key_of(option.name), option.metavar.empty() ? "true" : option.metavar);
+  });
+}
+
+std::string key_of(std::string_view option) {
+  std::string key(option);
+  std::ranges::replace(key, '-', '_');
+  return key;
 }
 
 }  // namespace slipgate

@@ -10,11 +10,12 @@
 
 #include "base/result.h"
 #include "config/problem.h"
+#include "config/said.h"
 
 namespace slipgate {
 
-// The code of an error whose option's value must not be repeated in a message.
-inline constexpr int kSecretValue = -1;
+// The code of an error whose text says the option's value itself, or must not say it: a secret's.
+inline constexpr int kSaysItself = -1;
 
 // A row of a table: `T` is what its options fill in.
 template <typename T>
@@ -26,6 +27,7 @@ struct OptionRow {
   std::string_view fallback;  // the default, for the reader; may be empty
   bool repeats = false;       // may be given more than once
   Result<void> (*apply)(T &target, std::string_view value) = nullptr;
+  bool secret = false;  // its value is never printed
 };
 
 // A row bound to what it fills in.
@@ -35,6 +37,7 @@ struct Option {
   std::string_view metavar, help, fallback;
   bool repeats = false;
   std::function<Result<void>(std::string_view value)> apply;
+  bool secret = false;
 };
 
 template <typename T>
@@ -42,7 +45,8 @@ std::vector<Option> bind_rows(std::span<const OptionRow<T>> rows, T &target) {
   std::vector<Option> options;
   for (const OptionRow<T> &row : rows) {
     options.push_back({row.name, row.letter, row.metavar, row.help, row.fallback, row.repeats,
-                       [apply = row.apply, &target](std::string_view value) { return apply(target, value); }});
+                       [apply = row.apply, &target](std::string_view value) { return apply(target, value); },
+                       row.secret});
   }
   return options;
 }
@@ -50,6 +54,7 @@ std::vector<Option> bind_rows(std::span<const OptionRow<T>> rows, T &target) {
 struct Arguments {
   std::vector<std::string> words;  // what is no option, in order
   bool help = false;               // -h or --help: nothing else matters
+  SaidOptions said;                // those that were given and are good; secrets without their values
   Problems problems;               // unknown options, missing and bad values: all of them
 };
 
@@ -59,5 +64,9 @@ Arguments parse_arguments(std::span<const Option> options, std::span<const std::
 
 // "  -D, --dns IP:PORT     the built-in DNS answers here (default …)", wrapped to the terminal's usual 80 columns.
 std::string help_table(std::span<const Option> options);
+// The same for keys of a TOML file: "  mtu BYTES     largest inside packet (default 1420)".
+std::string help_keys(std::span<const Option> options);
+// The key of an option in a TOML file: its name with _ for -.
+std::string key_of(std::string_view option);
 
 }  // namespace slipgate

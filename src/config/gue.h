@@ -8,14 +8,16 @@
 
 namespace slipgate {
 
-// Of `slipgate gue` alone.
-std::span<const OptionRow<GatewayOptions>> gue_option_rows();
+// Of links of GUE alone.
+std::span<const OptionRow<LinkOptions>> gue_option_rows();
+// Makes a link one of GUE, with its defaults.
+void make_gue(LinkOptions &link);
 
 // `slipgate gue [options]`.
 GatewayCommand read_gue_command(std::span<const std::string> arguments);
 std::string gue_help();
 
 // The same link from WireGuard's flags (-b, -p, -a).
-void apply_gue_flags(const WireGuardFlags &flags, GatewayOptions &options, Problems &problems);
+void apply_gue_flags(const WireGuardFlags &flags, LinkOptions &link);
 
 }  // namespace slipgate

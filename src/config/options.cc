@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 
@@ -20,7 +21,11 @@ namespace slipgate {
 namespace {
 
 using GatewayRow = OptionRow<GatewayOptions>;
+using LinkRow = OptionRow<LinkOptions>;
 using FlagRow = OptionRow<WireGuardFlags>;
+
+// wgslirpy's mode without encryption: `-k INSECURE -K GUE`.
+constexpr std::string_view kInsecure = "INSECURE", kGue = "GUE";
 
 constexpr uint64_t kSmallestTcpBuffer = 4096;
 constexpr uint64_t kLargestTcpBuffer = 1 << 30;  // the largest window that TCP can name (RFC 7323)
@@ -54,9 +59,9 @@ Result<void> rules(std::string_view value, std::vector<PolicyRule> &list) {
 }
 
 Result<void> egress(std::string_view value, EgressOptions &list) {
-  if (list.size() == kMostEgressRules) return Error{kSecretValue, fmt::format("more than {}", kMostEgressRules)};
+  if (list.size() == kMostEgressRules) return Error{kSaysItself, fmt::format("more than {}", kMostEgressRules)};
   Result<EgressRule> read = parse_egress(value);
-  if (!read) return Error{kSecretValue, read.error().text};
+  if (!read) return Error{kSaysItself, read.error().text};
   list.push_back(std::move(*read));
   return {};
 }
@@ -118,7 +123,7 @@ constexpr std::array<std::pair<std::string_view, Congestion>, 2> kCongestion{
 constexpr std::array<std::pair<std::string_view, LogFormat>, 2> kLogFormats{
     {{"text", LogFormat::text}, {"json", LogFormat::json}}};
 
-const GatewayRow kLinkOptions[] = {
+const GatewayRow kGatewayOptions[] = {
     {"dns", 'D', "IP:PORT", "the built-in DNS answers here, UDP and TCP",
      "first own inside address, port 53, when the link has one", true,
      [](GatewayOptions &o, std::string_view v) -> Result<void> {
@@ -175,8 +180,6 @@ const GatewayRow kLinkOptions[] = {
      [](GatewayOptions &o, std::string_view v) { return source_address(v, true, o.source_ipv4); }},
     {"source-ipv6", 0, "IP", "local address of outgoing IPv6 sockets", "kernel's choice", false,
      [](GatewayOptions &o, std::string_view v) { return source_address(v, false, o.source_ipv6); }},
-    {"mtu", 0, "BYTES", "largest inside packet", "1420", false,
-     [](GatewayOptions &o, std::string_view v) { return number(v, kSmallestMtu, kLargestMtu, o.mtu); }},
     {"tcp-buffer-size", 0, "BYTES", "most bytes held per direction of a TCP flow; grows to it on demand", "4 MiB",
      false,
      [](GatewayOptions &o, std::string_view v) {
@@ -186,10 +189,6 @@ const GatewayRow kLinkOptions[] = {
      [](GatewayOptions &o, std::string_view v) { return choice(v, kCongestion, o.congestion); }},
     {"threads", 0, "N", "shards, each with peers of its own", "as many as there are processors", false,
      [](GatewayOptions &o, std::string_view v) { return number(v, 1, kMostThreads, o.threads); }},
-    {"transmit-queue-capacity", 0, "PACKETS", "packets queued towards a link before backpressure", "1024", false,
-     [](GatewayOptions &o, std::string_view v) {
-       return number(v, 1, kLongestQueue, o.wireguard.transmit_queue_capacity);
-     }},
     {"max-flows", 0, "N", "flows at once", "262144, in force is what descriptors allow", false,
      [](GatewayOptions &o, std::string_view v) { return number(v, 1, kMostFlows, o.limits.max_flows); }},
     {"max-flows-per-client", 0, "N", "flows at once of one client", "16384", false,
@@ -246,31 +245,68 @@ const GatewayRow kLinkOptions[] = {
      }},
 };
 
-const GatewayRow kWireGuardLinkOptions[] = {
+const LinkRow kLinkOptions[] = {
+    {"address", 0, "IP", "an inside address of the gateway's own: DNS and echo are answered there, -R listens there",
+     "those of the file", true,
+     [](LinkOptions &l, std::string_view v) -> Result<void> {
+       Result<IpAddress> read = parse_address(v);
+       if (!read) return read.error();
+       l.addresses.emplace_back(*read, read->family_bits());
+       return {};
+     }},
+    {"mtu", 0, "BYTES", "largest inside packet", "1420", false,
+     [](LinkOptions &l, std::string_view v) { return number(v, kSmallestMtu, kLargestMtu, l.mtu); }},
+    {"transmit-queue-capacity", 0, "PACKETS", "packets queued towards a link before backpressure", "1024", false,
+     [](LinkOptions &l, std::string_view v) { return number(v, 1, kLongestQueue, l.transmit_queue_capacity); }},
+};
+
+const LinkRow kWireGuardLinkOptions[] = {
     {"interface", 0, "NAME", "serve WireGuard's userspace API under this name: wg show NAME, wg set NAME ...", "off",
      false,
-     [](GatewayOptions &o, std::string_view v) -> Result<void> {
+     [](LinkOptions &l, std::string_view v) -> Result<void> {
        if (!is_interface_name(v)) return Error{0, "no interface name; give 1 to 15 letters, digits or _=+.-"};
-       o.interface = v;
+       l.interface = v;
        return {};
      }},
 };
 
-Result<void> text(std::string_view value, std::optional<std::string> &field) {
-  field = value;
+Result<void> private_key(std::string_view value, WireGuardFlags &flags) {
+  flags.insecure = value == kInsecure;
+  if (flags.insecure) return {};
+  Result<wireguard::Key> key = parse_key(value, "KEY", true);
+  if (!key) return Error{kSaysItself, key.error().text};
+  flags.private_key = *key;
+  return {};
+}
+
+Result<void> private_key_file(const std::string &path, WireGuardFlags &flags) {
+  Result<wireguard::Key> key = read_key_file(path);
+  if (!key) return key.error();
+  flags.private_key_of_file = *key;
+  flags.files.push_back(path);
+  if (std::optional<std::string> open = readable_by_all(path)) flags.notes.push_back({path, 0, *open});
+  return {};
+}
+
+Result<void> peer_key(std::string_view value, WireGuardFlags &flags) {
+  flags.gue = value == kGue;
+  if (flags.gue) return {};
+  Result<wireguard::PublicKey> key = parse_public_key(value, "");
+  if (!key) return Error{kSaysItself, key.error().text};
+  flags.peer_key = *key;
   return {};
 }
 
 const FlagRow kWireGuardOptions[] = {
     {"private-key", 'k', "KEY",
      "the gateway's private key, in base64 (other users see it in the process list: prefer -f)", "", false,
-     [](WireGuardFlags &f, std::string_view v) { return text(v, f.private_key); }},
+     [](WireGuardFlags &f, std::string_view v) { return private_key(v, f); }, true},
     {"private-key-file", 'f', "FILE", "the file that holds the private key, as `slipgate genkey > FILE` writes it", "",
-     false, [](WireGuardFlags &f, std::string_view v) { return text(v, f.private_key_file); }},
+     false, [](WireGuardFlags &f, std::string_view v) { return private_key_file(std::string(v), f); }},
     {"peer-key", 'K', "KEY", "the one peer's public key; its AllowedIPs are 0.0.0.0/0, ::/0", "", false,
-     [](WireGuardFlags &f, std::string_view v) { return text(v, f.peer_key); }},
+     [](WireGuardFlags &f, std::string_view v) { return peer_key(v, f); }},
     {"peer-endpoint", 'p', "HOST:PORT", "where the peer is", "where it was last heard of", false,
-     [](WireGuardFlags &f, std::string_view v) { return text(v, f.peer_endpoint); }},
+     [](WireGuardFlags &f, std::string_view v) { return parse_peer_endpoint(v, f.peer_endpoint.emplace()); }},
     {"keepalive-interval", 'a', "S", "persistent keepalive towards the peer, in seconds", "off", false,
      [](WireGuardFlags &f, std::string_view v) -> Result<void> {
        Result<uint16_t> read = parse_keepalive(v);
@@ -278,12 +314,21 @@ const FlagRow kWireGuardOptions[] = {
        f.keepalive_interval = *read;
        return {};
      }},
-    {"bind-ip-port", 'b', "IP:PORT", "UDP address that WireGuard listens on", "ListenPort of the file on every address",
-     false,
+    {"bind-ip-port", 'b', "[IP:]PORT", "UDP address that WireGuard listens on",
+     "ListenPort of the file on every address", false,
      [](WireGuardFlags &f, std::string_view v) -> Result<void> {
-       Result<Endpoint> read = parse_endpoint(v);
+       Result<Endpoint> read = parse_endpoint_or_port(v);
        if (!read) return read.error();
        f.bind = *read;
+       return {};
+     }},
+};
+
+const OptionRow<GatewayCommand> kCommandOptions[] = {
+    {"print-config", 0, "",
+     "print the configuration in force as `slipgate run` reads it, without secrets; serve nothing", "", false,
+     [](GatewayCommand &c, std::string_view) -> Result<void> {
+       c.print_config = true;
        return {};
      }},
 };
@@ -293,12 +338,13 @@ struct Parsed {
   Arguments arguments;
 };
 
-// Options of both tables into `options` and flags.
-Parsed parse_wireguard(std::span<const std::string> arguments, GatewayOptions &options) {
+// All options of the command into `options` and flags.
+Parsed parse_wireguard(std::span<const std::string> arguments, GatewayCommand &command) {
   Parsed parsed;
+  GatewayOptions &options = command.options;
   std::vector<Option> rows = bind_rows(wireguard_option_rows(), parsed.flags);
-  std::vector<Option> link = bind_rows(link_option_rows(), options);
-  for (std::vector<Option> more : {bind_rows(std::span<const GatewayRow>(kWireGuardLinkOptions), options), link}) {
+  for (std::vector<Option> more : {bind_rows(wireguard_link_option_rows(), options.links[0]),
+                                   single_link_options(options), bind_rows(command_option_rows(), command)}) {
     rows.insert(rows.end(), more.begin(), more.end());
   }
   parsed.arguments = parse_arguments(rows, arguments, 1);
@@ -311,15 +357,78 @@ void append(Problems &to, const Problems &from) {
 
 }  // namespace
 
-std::span<const GatewayRow> link_option_rows() {
+std::span<const GatewayRow> gateway_option_rows() {
+  return kGatewayOptions;
+}
+std::span<const LinkRow> link_option_rows() {
   return kLinkOptions;
 }
+std::span<const LinkRow> wireguard_link_option_rows() {
+  return kWireGuardLinkOptions;
+}
+std::span<const OptionRow<GatewayCommand>> command_option_rows() {
+  return kCommandOptions;
+}
+
+namespace {
+
+template <typename Row>
+const Row *row_of(std::span<const Row> rows, std::string_view name) {
+  auto found = std::ranges::find(rows, name, &Row::name);
+  return found == rows.end() ? nullptr : &*found;
+}
+
+void say_option(SaidOptions &options, const SaidOption &option, bool repeats) {
+  for (const std::string &value : option.values) say(options, option.name, value, repeats);
+}
+
+}  // namespace
+
+void say_arguments(Said &said, const SaidOptions &given) {
+  for (const SaidOption &option : given) {
+    if (const GatewayRow *row = row_of(gateway_option_rows(), option.name)) {
+      say_option(said.gateway, option, row->repeats);
+    } else if (!said.links.empty()) {
+      SaidLink &link = said.links.back();
+      const bool gue = link.kind == "gue";
+      const LinkRow *of_link = row_of(link_option_rows(), option.name);
+      if (!of_link) of_link = row_of(gue ? gue_option_rows() : wireguard_link_option_rows(), option.name);
+      if (of_link || (!gue && row_of(wireguard_option_rows(), option.name))) {
+        say_option(link.options, option, of_link && of_link->repeats);
+      }
+    }
+  }
+}
+
+std::vector<std::string> keys_for_restart(const SaidOptions &was, const SaidOptions &is) {
+  constexpr std::string_view kReloaded[] = {"dns",           "dns-upstream",   "domain",       "pingable",
+                                            "local-forward", "remote-forward", "incoming-tcp", "incoming-udp",
+                                            "allow",         "deny",           "enable-host",  "egress"};
+  std::vector<std::string> keys;
+  for (const GatewayRow &row : kGatewayOptions) {
+    if (std::ranges::find(kReloaded, row.name) != std::end(kReloaded)) continue;
+    auto before = std::ranges::find(was, row.name, &SaidOption::name),
+         after = std::ranges::find(is, row.name, &SaidOption::name);
+    const bool same = before == was.end() || after == is.end() ? (before == was.end()) == (after == is.end())
+                                                               : before->values == after->values;
+    if (!same) keys.push_back(key_of(row.name));
+  }
+  return keys;
+}
+
 std::span<const FlagRow> wireguard_option_rows() {
   return kWireGuardOptions;
 }
 
+std::vector<Option> single_link_options(GatewayOptions &options) {
+  std::vector<Option> all = bind_rows(link_option_rows(), options.links[0]);
+  std::vector<Option> gateway = bind_rows(gateway_option_rows(), options);
+  all.insert(all.end(), gateway.begin(), gateway.end());
+  return all;
+}
+
 Result<Forward> parse_forward_option(std::string_view option, std::string_view spec) {
-  for (const GatewayRow &row : kLinkOptions) {
+  for (const GatewayRow &row : kGatewayOptions) {
     if (row.name != option && (option.size() != 1 || row.letter != option[0])) continue;
     GatewayOptions options;
     if (Result<void> read = row.apply(options, spec); !read) return read.error();
@@ -328,53 +437,28 @@ Result<Forward> parse_forward_option(std::string_view option, std::string_view s
   return Error{0, "no option of forwards; give local-forward, remote-forward, incoming-tcp or incoming-udp"};
 }
 
-bool asks_for_gue(const WireGuardFlags &flags) {
-  return flags.private_key == "INSECURE" && flags.peer_key == "GUE";
-}
-
-void apply_wireguard_flags(const WireGuardFlags &flags, GatewayOptions &options, Problems &problems, Problems &notes) {
+void apply_wireguard_flags(const WireGuardFlags &flags, LinkOptions &link, Problems &problems) {
   auto problem = [&](std::string words) { problems.push_back({"", 0, std::move(words)}); };
-  if (asks_for_gue(flags)) {
-    if (!options.config_file.empty()) problem("-k INSECURE -K GUE: there is no file for that; leave it out");
-    if (!options.interface.empty()) problem("--interface: GUE has no WireGuard interface to show");
-    return apply_gue_flags(flags, options, problems);
+  if (flags.insecure != flags.gue) {
+    problem(flags.insecure ? "-k INSECURE: goes with -K GUE only" : "-K GUE: goes with -k INSECURE only");
   }
-  if (flags.private_key && flags.private_key_file) {
+  if ((flags.private_key || flags.insecure) && flags.private_key_of_file) {
     problem("--private-key and --private-key-file: both given; give one of them");
-  } else if (flags.private_key) {
-    Result<wireguard::Key> key = parse_key(*flags.private_key, "--private-key", true);
-    if (key) options.wireguard.private_key = *key;
-    if (!key) problem(key.error().text);
-  } else if (flags.private_key_file) {
-    const std::string &path = *flags.private_key_file;
-    options.files.push_back(path);
-    Result<std::string> content = read_whole_file(path);
-    if (!content) {
-      problem(fmt::format("--private-key-file {}: {}", path, content.error().text));
-    } else {
-      std::string_view line(*content);
-      while (line.ends_with('\n') || line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
-      Result<wireguard::Key> key = parse_key(trim(line), "private key", true);
-      if (key) options.wireguard.private_key = *key;
-      if (!key) problems.push_back({path, 1, key.error().text});
-      if (std::optional<std::string> open = readable_by_all(path)) notes.push_back({path, 0, *open});
-      wipe({reinterpret_cast<uint8_t *>(content->data()), content->size()});
-    }
   }
-  if (flags.bind) options.wireguard.listen = *flags.bind;
-
+  if (flags.gue) {
+    if (!link.interface.empty()) problem("--interface: GUE has no WireGuard interface to show");
+    return apply_gue_flags(flags, link);
+  }
+  WireGuardLinkOptions &wireguard = *link.wireguard();
+  if (flags.private_key) wireguard.private_key = *flags.private_key;
+  if (flags.private_key_of_file) wireguard.private_key = *flags.private_key_of_file;
+  if (flags.bind) wireguard.listen = *flags.bind;
   if (flags.peer_key) {
-    WireGuardPeerOptions peer;
-    Result<wireguard::PublicKey> key = parse_public_key(*flags.peer_key, "");
-    if (key) peer.config.public_key = *key;
-    if (!key) problem("--peer-key " + key.error().text);
+    WireGuardPeerOptions peer = flags.peer_endpoint.value_or(WireGuardPeerOptions());
+    peer.config.public_key = *flags.peer_key;
     peer.config.allowed_ips = {IpPrefix(IpAddress::any(true), 0), IpPrefix(IpAddress::any(false), 0)};
     peer.config.persistent_keepalive = flags.keepalive_interval.value_or(0);
-    if (flags.peer_endpoint) {
-      Result<void> read = parse_peer_endpoint(*flags.peer_endpoint, peer);
-      if (!read) problem(fmt::format("--peer-endpoint {}: {}", *flags.peer_endpoint, read.error().text));
-    }
-    options.wireguard.peers.push_back(std::move(peer));
+    wireguard.peers.push_back(std::move(peer));
   } else if (flags.peer_endpoint || flags.keepalive_interval) {
     problem(fmt::format("{}: whose? Name the peer with --peer-key, or write it into the file",
                         flags.peer_endpoint ? "--peer-endpoint" : "--keepalive-interval"));
@@ -384,7 +468,7 @@ void apply_wireguard_flags(const WireGuardFlags &flags, GatewayOptions &options,
 GatewayCommand read_wireguard_command(std::span<const std::string> arguments) {
   GatewayCommand command;
   // Twice: for the file's name, and again over what the file says, because options win over it.
-  GatewayOptions scratch;
+  GatewayCommand scratch;
   Parsed first = parse_wireguard(arguments, scratch);
   if (first.arguments.help) {
     command.help = true;
@@ -402,34 +486,41 @@ GatewayCommand read_wireguard_command(std::span<const std::string> arguments) {
           {file.path, 0, "DNS: no effect on a gateway; names are resolved as this machine resolves them"});
     }
   }
-  Parsed parsed = parse_wireguard(arguments, command.options);
-  apply_wireguard_flags(parsed.flags, command.options, command.problems, command.notes);
-
+  Parsed parsed = parse_wireguard(arguments, command);
   const WireGuardFlags &flags = parsed.flags;
+  append(command.notes, flags.notes);
+  for (const std::string &file : flags.files) command.options.files.push_back(file);
+  if (!first.arguments.problems.empty()) return command;
+  if (flags.gue && has_file) command.problems.push_back({"", 0, "-K GUE: there is no file for that; leave it out"});
+  apply_wireguard_flags(flags, command.options.links[0], command.problems);
+  SaidLink &said = command.said.links.emplace_back();
+  said.kind = flags.gue ? "gue" : "wireguard";
+  if (has_file) say(said.options, "config", first.arguments.words[0], false);
+  say_arguments(command.said, parsed.arguments.said);
   if (!has_file && command.problems.empty()) {
     if (!flags.any()) {
       command.problems.push_back(
           {"", 0, "no configuration; give a wg-quick file, or -f, -K and -b (`slipgate quick` needs nothing)"});
       return command;
     }
-    if (!flags.private_key && !flags.private_key_file) {
+    if (!flags.private_key && !flags.private_key_of_file && !flags.insecure) {
       command.problems.push_back({"", 0, "no private key; give -f FILE (`slipgate genkey` makes one)"});
     }
-    if (!flags.peer_key) command.problems.push_back({"", 0, "no peer; give its public key with -K KEY"});
+    if (!flags.peer_key && !flags.gue) command.problems.push_back({"", 0, "no peer; give its public key with -K KEY"});
   }
   return command;
 }
 
 std::string wireguard_help() {
   WireGuardFlags flags;
-  GatewayOptions options;
+  GatewayCommand command;
   return fmt::format(
       "slipgate wireguard [CONF] [options]: WireGuard peers in, ordinary sockets out\n\n"
       "CONF is a wg-quick file. Options win over what it says. Without it, one peer is given by "
       "flags:\n{}\nOptions:\n{}{}",
       help_table(bind_rows(wireguard_option_rows(), flags)),
-      help_table(bind_rows(std::span<const GatewayRow>(kWireGuardLinkOptions), options)),
-      help_table(bind_rows(link_option_rows(), options)));
+      help_table(bind_rows(wireguard_link_option_rows(), command.options.links[0])),
+      help_table(single_link_options(command.options)) + help_table(bind_rows(command_option_rows(), command)));
 }
 
 }  // namespace slipgate

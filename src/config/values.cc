@@ -62,6 +62,14 @@ bool same_word(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
 }
 
+std::string shown(std::string_view value) {
+  constexpr size_t kLongest = 80;
+  std::string text(value.substr(0, kLongest));
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return value.size() > kLongest ? text + "..." : text;
+}
+
 std::string_view closest_word(std::string_view word, std::span<const std::string_view> candidates) {
   constexpr size_t kLongest = 64;  // the comparison is quadratic
   std::string_view best;
@@ -110,6 +118,11 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
   if (std::optional<Endpoint> endpoint = Endpoint::parse(text)) return *endpoint;
   if (IpAddress::parse(text)) return wrong("has no port; give IP:PORT like 192.0.2.1:53 or [2001:db8::1]:53");
   return wrong("not IP:PORT; give one like 192.0.2.1:53 or [2001:db8::1]:53");
+}
+
+Result<Endpoint> parse_endpoint_or_port(std::string_view text) {
+  if (Result<uint64_t> port = parse_number(text, 0, 65535)) return Endpoint{IpAddress(), static_cast<uint16_t>(*port)};
+  return parse_endpoint(text);
 }
 
 Result<Endpoint> parse_endpoint_or_address(std::string_view text, uint16_t port) {

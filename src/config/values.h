@@ -27,6 +27,9 @@ std::string_view trim(std::string_view text);  // spaces, tabs and carriage retu
 std::vector<std::string_view> split(std::string_view text, char separator);  // parts trimmed; "" has none
 bool same_word(std::string_view a, std::string_view b);                      // case does not matter (ASCII)
 
+// What a message shows of a value: control characters and overlong text stay out of the terminal.
+std::string shown(std::string_view value);
+
 // The candidate most like `word`, or "" when none is near enough to be what was meant.
 std::string_view closest_word(std::string_view word, std::span<const std::string_view> candidates);
 // "; did you mean X?" or "".
@@ -37,6 +40,8 @@ Result<uint64_t> parse_number(std::string_view text, uint64_t low, uint64_t high
 Result<IpAddress> parse_address(std::string_view text);
 Result<IpPrefix> parse_prefix(std::string_view text);
 Result<Endpoint> parse_endpoint(std::string_view text);
+// "IP:PORT", or "PORT" alone: of every address.
+Result<Endpoint> parse_endpoint_or_port(std::string_view text);
 // "IP:PORT", or "IP" alone with the port given.
 Result<Endpoint> parse_endpoint_or_address(std::string_view text, uint16_t port);
 

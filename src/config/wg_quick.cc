@@ -20,15 +20,6 @@ namespace {
 
 constexpr size_t kLongestFile = 64 << 20;  // 100,000 peers and more
 constexpr size_t kLongestName = 64;        // of a peer: it goes into log lines and metrics labels
-constexpr size_t kLongestShown = 80;       // of a value repeated in a message
-
-// What is shown of a value: control characters and overlong text stay out of the terminal.
-std::string shown(std::string_view value) {
-  std::string text(value.substr(0, kLongestShown));
-  std::ranges::replace_if(
-      text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return value.size() > kLongestShown ? text + "..." : text;
-}
 
 std::string clean_name(std::string_view name) {
   std::string text(trim(name).substr(0, kLongestName));
@@ -408,6 +399,16 @@ Result<std::string> read_whole_file(const std::string &path) {
   return text;
 }
 
+Result<wireguard::Key> read_key_file(const std::string &path) {
+  Result<std::string> content = read_whole_file(path);
+  if (!content) return content.error();
+  std::string_view line(*content);
+  while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
+  Result<wireguard::Key> key = parse_key(trim(line), "the key in it", true);
+  wipe({reinterpret_cast<uint8_t *>(content->data()), content->size()});
+  return key;
+}
+
 std::optional<std::string> readable_by_all(const std::string &path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & 0007) == 0) return std::nullopt;
@@ -431,18 +432,23 @@ WgQuickFile load_wg_quick(const std::string &path, WgQuickUse use) {
   return file;
 }
 
+void apply_wg_quick(const WgQuickFile &file, LinkOptions &link) {
+  WireGuardLinkOptions &wireguard = *link.wireguard();
+  wireguard.private_key = file.private_key;
+  wireguard.listen = Endpoint{IpAddress(), file.listen_port.value_or(0)};
+  wireguard.peers = file.peers;
+  link.addresses.clear();
+  for (const InterfaceAddress &own : file.addresses) {
+    link.addresses.emplace_back(own.address, own.address.family_bits());
+  }
+  if (file.mtu) link.mtu = *file.mtu;
+}
+
 void apply_wg_quick(const WgQuickFile &file, GatewayOptions &options) {
   options.config_file = file.path;
   options.files = {file.path};
   options.name = stem_of(file.path);
-  options.wireguard.private_key = file.private_key;
-  options.wireguard.listen = Endpoint{IpAddress(), file.listen_port.value_or(0)};
-  options.wireguard.peers = file.peers;
-  options.addresses.clear();
-  for (const InterfaceAddress &own : file.addresses) {
-    options.addresses.emplace_back(own.address, own.address.family_bits());
-  }
-  if (file.mtu) options.mtu = *file.mtu;
+  apply_wg_quick(file, options.links[0]);
 }
 
 std::string stem_of(const std::string &path) {

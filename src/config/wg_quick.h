@@ -52,13 +52,18 @@ WgQuickFile read_wg_quick(std::string_view text, const std::string &path, WgQuic
 // Reads the file; that it cannot be read is a problem, that everybody may read it a note.
 WgQuickFile load_wg_quick(const std::string &path, WgQuickUse use = WgQuickUse::gateway);
 
-// Puts what the file says into the options of a gateway: keys, port, peers, own addresses, MTU, and the file's name.
+// Puts what the file says into a link: keys, port, peers, own addresses, MTU.
+void apply_wg_quick(const WgQuickFile &file, LinkOptions &link);
+// The same for a gateway of one link, which takes the file's name.
 void apply_wg_quick(const WgQuickFile &file, GatewayOptions &options);
 
 // The file's stem: "wg0" for /etc/wireguard/wg0.conf.
 std::string stem_of(const std::string &path);
 // A whole file, or why it cannot be read. Files longer than any configuration are refused.
 Result<std::string> read_whole_file(const std::string &path);
+
+// The key in a file, as `slipgate genkey > FILE` writes it.
+Result<wireguard::Key> read_key_file(const std::string &path);
 
 // What to say when everybody on this machine may read a file of keys; nothing when they may not.
 std::optional<std::string> readable_by_all(const std::string &path);

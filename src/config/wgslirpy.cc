@@ -31,7 +31,7 @@ constexpr SharedRow kShared[] = {
 std::vector<Option> rows(WireGuardFlags &flags, GatewayOptions &options) {
   std::vector<Option> all = bind_rows(wireguard_option_rows(), flags);
   for (Option &option : all) option.fallback = {};
-  std::vector<Option> link = bind_rows(link_option_rows(), options);
+  std::vector<Option> link = single_link_options(options);
   for (const SharedRow &shared : kShared) {
     Option option = *std::ranges::find(link, shared.name, &Option::name);
     option.fallback = shared.fallback;
@@ -64,7 +64,7 @@ GatewayCommand read_wgslirpy_command(std::span<const std::string> arguments, con
   GatewayOptions &options = command.options;
   options.name = "wgslirpy";
   options.tcp_buffer_size = kTcpBufferSize;
-  options.wireguard.transmit_queue_capacity = kTransmitQueueCapacity;
+  options.links[0].transmit_queue_capacity = kTransmitQueueCapacity;
   options.policy.enable_host = true;
   if (rust_log) options.log_level = level_of(rust_log);
 
@@ -74,13 +74,14 @@ GatewayCommand read_wgslirpy_command(std::span<const std::string> arguments, con
   if (command.help || !command.problems.empty()) return command;
 
   std::string missing;
-  if (!flags.peer_key) missing += "\n    --peer-key";
+  if (!flags.peer_key && !flags.gue) missing += "\n    --peer-key";
   if (!flags.bind) missing += "\n    --bind-ip-port";
   if (!missing.empty()) command.problems.push_back({"", 0, "Required options not provided:" + missing});
-  if (flags.private_key.has_value() == flags.private_key_file.has_value()) {
+  if ((flags.private_key || flags.insecure) == flags.private_key_of_file.has_value()) {
     command.problems.push_back({"", 0, "Set exactly one of --private-key or --private-key-file"});
   }
-  if (command.problems.empty()) apply_wireguard_flags(flags, options, command.problems, command.notes);
+  if (command.problems.empty()) apply_wireguard_flags(flags, options.links[0], command.problems);
+  command.notes = flags.notes;
   return command;
 }
 

@@ -20,28 +20,27 @@ namespace {
 // A counter that is told as it is. Several of one family stand together and differ in their label.
 struct CounterRow {
   std::string_view name, help;
-  std::string_view label, value;  // label empty: none but the gateway's
+  std::string_view label, value;  // label empty: none but the gateway's; "link": a series for each link
   uint64_t Counters::*field;
 };
 
-constexpr std::string_view kLinkLabel = "link", kLink = "wireguard";
+constexpr std::string_view kLinkLabel = "link";
 
 const CounterRow kCounters[] = {
-    {"slipgate_link_receive_packets_total", "Inside packets that came from the link.", kLinkLabel, kLink,
+    {"slipgate_link_receive_packets_total", "Inside packets that came from the link.", kLinkLabel, "",
      &Counters::packets_from_link},
-    {"slipgate_link_receive_bytes_total", "Bytes of inside packets that came from the link.", kLinkLabel, kLink,
+    {"slipgate_link_receive_bytes_total", "Bytes of inside packets that came from the link.", kLinkLabel, "",
      &Counters::bytes_from_link},
-    {"slipgate_link_transmit_packets_total", "Inside packets handed to the link.", kLinkLabel, kLink,
+    {"slipgate_link_transmit_packets_total", "Inside packets handed to the link.", kLinkLabel, "",
      &Counters::packets_to_link},
-    {"slipgate_link_transmit_bytes_total", "Bytes of inside packets handed to the link.", kLinkLabel, kLink,
+    {"slipgate_link_transmit_bytes_total", "Bytes of inside packets handed to the link.", kLinkLabel, "",
      &Counters::bytes_to_link},
-    {"slipgate_link_receive_datagrams_total", "Datagrams received on the link's socket.", kLinkLabel, kLink,
+    {"slipgate_link_receive_datagrams_total", "Datagrams received on the link's socket.", kLinkLabel, "",
      &Counters::datagrams_received},
-    {"slipgate_link_receive_calls_total", "System calls that received them.", kLinkLabel, kLink,
-     &Counters::receive_calls},
-    {"slipgate_link_transmit_datagrams_total", "Datagrams sent on the link's socket.", kLinkLabel, kLink,
+    {"slipgate_link_receive_calls_total", "System calls that received them.", kLinkLabel, "", &Counters::receive_calls},
+    {"slipgate_link_transmit_datagrams_total", "Datagrams sent on the link's socket.", kLinkLabel, "",
      &Counters::datagrams_sent},
-    {"slipgate_link_transmit_calls_total", "System calls that sent them.", kLinkLabel, kLink, &Counters::send_calls},
+    {"slipgate_link_transmit_calls_total", "System calls that sent them.", kLinkLabel, "", &Counters::send_calls},
     {"slipgate_handshakes_total", "Handshakes completed with peers.", "", "", &Counters::handshakes},
     {"slipgate_messages_total", "Packets and handshakes passed from thread to thread.", "", "", &Counters::messages},
     {"slipgate_tcp_segments_total", "TCP segments from inside.", "", "", &Counters::tcp_segments},
@@ -120,13 +119,14 @@ class Writer {
 };
 
 void write_peers(Writer &to, const GatewayStatus &status, Time now, double wall) {
-  const std::vector<wireguard::PeerStatus> &peers = status.peers;
-  to.single("slipgate_peers", "gauge", "Peers that are configured.", peers.size());
-  std::vector<std::string> keys;
-  for (const wireguard::PeerStatus &peer : peers) keys.push_back(to_base64(peer.config.public_key));
+  to.single("slipgate_peers", "gauge", "Peers that are configured.", status.peers());
   auto each = [&](auto write) {
-    for (size_t i = 0; i < peers.size(); i++) {
-      write(peers[i], std::initializer_list<Writer::Label>{{"peer", peers[i].config.name}, {"public_key", keys[i]}});
+    for (const LinkStatus &link : status.links) {
+      for (const wireguard::PeerStatus &peer : link.peers) {
+        const std::string key = to_base64(peer.config.public_key);
+        write(peer, std::initializer_list<Writer::Label>{
+                        {kLinkLabel, link.name}, {"peer", peer.config.name}, {"public_key", key}});
+      }
     }
   };
   to.family("slipgate_peer_receive_bytes_total", "counter", "Bytes received from the peer, on the wire.");
@@ -183,11 +183,12 @@ std::string metrics_text(const GatewayStatus &status, Time now, double wall) {
   for (const CounterRow &row : kCounters) {
     if (row.name != last) to.family(row.name, "counter", row.help);
     last = row.name;
-    if (row.label.empty()) {
+    if (row.label == kLinkLabel) {
+      for (const LinkStatus &link : status.links) to.sample({{kLinkLabel, link.name}}, link.counters.*row.field);
+    } else if (row.label.empty()) {
       to.sample({}, status.counters.*row.field);
     } else {
-      const std::string_view value = row.label == kLinkLabel && status.gue ? "gue" : row.value;
-      to.sample({{row.label, value}}, status.counters.*row.field);
+      to.sample({{row.label, row.value}}, status.counters.*row.field);
     }
   }
   to.family("slipgate_drops_total", "counter", "Packets, requests and flows that were not served, by reason.");

@@ -15,10 +15,10 @@ double seconds_of(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-// Null without a GUE link.
-Json gue_report(const GatewayStatus &status, Time now) {
-  if (!status.gue) return {};
-  const GuePeerStatus &peer = *status.gue;
+// Null of a link that is not GUE's.
+Json gue_report(const LinkStatus &link, Time now) {
+  if (!link.gue) return {};
+  const GuePeerStatus &peer = *link.gue;
   return {{"endpoint", peer.endpoint ? Json(peer.endpoint->to_string()) : Json()},
           {"fixed", peer.fixed},
           {"header", peer.header},
@@ -33,21 +33,35 @@ Json sandbox_report(const SandboxStatus &sandbox) {
   return report;
 }
 
+Json peer_report(const LinkStatus &link, const wireguard::PeerStatus &peer, Time now) {
+  Json allowed = Json::array();
+  for (const IpPrefix &prefix : peer.config.allowed_ips) allowed.push_back(prefix.to_string());
+  return {{"link", link.name},
+          {"name", peer.config.name},
+          {"public_key", to_base64(peer.config.public_key)},
+          {"allowed_ips", allowed},
+          {"received_bytes", peer.received_bytes},
+          {"sent_bytes", peer.sent_bytes},
+          {"endpoint", peer.path ? Json(peer.path->remote.to_string()) : Json()},
+          {"seconds_since_handshake", peer.last_handshake ? Json(seconds_of(now - *peer.last_handshake)) : Json()}};
+}
+
+Json link_report(const LinkStatus &link, Time now) {
+  const Counters &counters = link.counters;
+  return {{"name", link.name},
+          {"listen", link.listen.to_string()},
+          {"public_key", link.gue ? Json() : Json(to_base64(link.public_key))},
+          {"gue", gue_report(link, now)},
+          {"packets", {{"from_link", counters.packets_from_link}, {"to_link", counters.packets_to_link}}},
+          {"bytes", {{"from_link", counters.bytes_from_link}, {"to_link", counters.bytes_to_link}}}};
+}
+
 }  // namespace
 
 Json peers_report(const GatewayStatus &status, Time now) {
   Json peers = Json::array();
-  for (const wireguard::PeerStatus &peer : status.peers) {
-    Json allowed = Json::array();
-    for (const IpPrefix &prefix : peer.config.allowed_ips) allowed.push_back(prefix.to_string());
-    peers.push_back(
-        {{"name", peer.config.name},
-         {"public_key", to_base64(peer.config.public_key)},
-         {"allowed_ips", allowed},
-         {"received_bytes", peer.received_bytes},
-         {"sent_bytes", peer.sent_bytes},
-         {"endpoint", peer.path ? Json(peer.path->remote.to_string()) : Json()},
-         {"seconds_since_handshake", peer.last_handshake ? Json(seconds_of(now - *peer.last_handshake)) : Json()}});
+  for (const LinkStatus &link : status.links) {
+    for (const wireguard::PeerStatus &peer : link.peers) peers.push_back(peer_report(link, peer, now));
   }
   return peers;
 }
@@ -60,13 +74,17 @@ Json status_report(const GatewayStatus &status, const std::string &config_file, 
     drops[std::string(name_of(reason))] = status.counters.drops[i];
     descriptions[std::string(name_of(reason))] = description_of(reason);
   }
+  Json links = Json::array();
+  for (const LinkStatus &link : status.links) links.push_back(link_report(link, now));
+  const Json first = links.empty() ? Json() : links[0];
   const Counters &counters = status.counters;
   return {{"name", status.name},
           {"config", config_file},
-          {"listen", status.listen.to_string()},
+          {"links", std::move(links)},
+          {"listen", first.value("listen", Json())},  // these three of the first link
+          {"public_key", first.value("public_key", Json())},
+          {"gue", first.value("gue", Json())},
           {"sandbox", sandbox_report(status.sandbox)},
-          {"public_key", status.gue ? Json() : Json(to_base64(status.public_key))},
-          {"gue", gue_report(status, now)},
           {"uptime_seconds", seconds_of(now - status.started)},
           {"threads", status.threads},
           {"flows", status.flows},
@@ -109,6 +127,7 @@ Json flow_report(const FlowStatus &flow, Time now) {
   return {{"protocol", flow.key.to_string()},
           {"host", flow.host},
           {"client", flow.client},
+          {"link", flow.link},
           {"state", flow.state},
           {"bytes_up", flow.bytes_up},
           {"bytes_down", flow.bytes_down},

@@ -103,8 +103,8 @@ class Served final : TimerTarget {
     if (command == "forward add") return add_forward(request.at("option"), request.at("spec"));
     if (command == "forward remove") return remove_forward(request.at("spec"));
     if (command == "reload") {
-      Result<void> done = reload();
-      return done ? Json{{"ok", true}} : Json{{"error", done.error().text}};
+      Result<std::vector<std::string>> restart = reload();
+      return restart ? Json{{"ok", true}, {"restart", *restart}} : Json{{"error", restart.error().text}};
     }
     return {{"error",
              "unknown command '" + command +
@@ -164,7 +164,7 @@ class Served final : TimerTarget {
 
   void on_signal(int signal) {
     if (signal != SIGHUP) return stop(signal);
-    if (Result<void> done = reload(); !done) log::error("reload: {}", done.error().text);
+    if (auto done = reload(); !done) log::error("reload: {}", done.error().text);
   }
 
   // No handshake came.
@@ -182,16 +182,17 @@ class Served final : TimerTarget {
     gateway_.drain(kMostDrain, [this] { loop_.stop(); });
   }
 
-  Result<void> reload() {
+  // What needs a restart to change.
+  Result<std::vector<std::string>> reload() {
     if (!hooks_.reload) return Error{0, "this gateway was started without a configuration file"};
-    Result<GatewayOptions> fresh = hooks_.reload();
+    Result<Reloaded> fresh = hooks_.reload();
     if (!fresh) return fresh.error();
-    std::vector<std::string> unchanged;
-    if (Result<void> done = gateway_.reload(*fresh, unchanged); !done) return done;
-    for (const std::string &what : unchanged) log::warn("reload: {} changes only with a restart", what);
-    options_ = std::move(*fresh);
+    std::vector<std::string> restart = std::move(fresh->restart);
+    if (Result<void> done = gateway_.reload(fresh->options, restart); !done) return done.error();
+    for (const std::string &what : restart) log::warn("reload: {} changes only with a restart", what);
+    options_ = std::move(fresh->options);
     log::info("configuration reloaded");
-    return {};
+    return restart;
   }
 
   Loop &loop_;
@@ -214,7 +215,9 @@ int serve(GatewayOptions options, ServeHooks hooks) {
   size_t descriptors = raise_descriptor_limit();
 
   Loop loop;
-  const std::string uapi_at = options.interface.empty() ? std::string() : uapi_folder();
+  const bool has_interface =
+      std::ranges::any_of(options.links, [](const LinkOptions &l) { return !l.interface.empty(); });
+  const std::string uapi_at = has_interface ? uapi_folder() : std::string();
   std::unique_ptr<Sandbox> sandbox;
   auto enter_sandbox = [&]() -> Result<void> {
     prepare_metrics();
@@ -243,16 +246,19 @@ int serve(GatewayOptions options, ServeHooks hooks) {
     log::debug("no control socket: {}", opened.error().text);
   }
 
-  std::unique_ptr<UapiSocket> uapi;
-  if (!options.interface.empty()) {
-    Result<std::unique_ptr<UapiSocket>> made =
-        UapiSocket::open(loop, (*gateway)->wireguard(), uapi_at, options.interface);
+  std::vector<std::unique_ptr<UapiSocket>> uapi;
+  for (size_t number = 0; number < options.links.size(); number++) {
+    const std::string &interface = options.links[number].interface;
+    WireGuardControl *wireguard = (*gateway)->wireguard(number);
+    if (interface.empty() || !wireguard) continue;
+    Result<std::unique_ptr<UapiSocket>> made = UapiSocket::open(loop, *wireguard, uapi_at, interface);
     if (!made) {
       log::error("{}", made.error().text);
       return 1;
     }
-    uapi = std::move(*made);
-    log::info("wg finds this gateway as {} at {}", options.interface, uapi->path());
+    uapi.push_back(std::move(*made));
+    log::info("wg finds {} as {} at {}", options.links.size() == 1 ? "this gateway" : options.links[number].name,
+              interface, uapi.back()->path());
   }
 
   std::unique_ptr<HttpServer> http;
@@ -271,14 +277,13 @@ int serve(GatewayOptions options, ServeHooks hooks) {
     log::info("keys may be swapped out: the limit of locked memory (ulimit -l) is too small for them");
   }
   GatewayStatus status = (*gateway)->status();
-  if (status.gue) {
-    log::info("serving GUE on UDP {}, {} descriptors", status.listen.to_string(), descriptors);
-  } else {
-    log::info("serving {} peer(s) on UDP {}, {} descriptors", status.peers.size(), status.listen.to_string(),
-              descriptors);
+  for (const LinkStatus &link : status.links) {
+    const std::string what = link.gue ? std::string("GUE") : fmt::format("{} peer(s)", link.peers.size());
+    log::info("serving {} on UDP {}{}, {} descriptors", what, link.listen.to_string(),
+              status.links.size() == 1 ? "" : fmt::format(" ({})", link.name), descriptors);
   }
   notify_ready(options.ready_fd);
-  if (hooks.on_ready) hooks.on_ready(status.listen.port);
+  if (hooks.on_ready) hooks.on_ready(status.links[0].listen.port);
   loop.run();
   log::info("ended");
   return 0;

@@ -11,11 +11,17 @@
 
 namespace slipgate {
 
+// A configuration that was read again.
+struct Reloaded {
+  GatewayOptions options;
+  std::vector<std::string> restart;  // what has changed in it and only a restart can change
+};
+
 struct ServeHooks {
   // Called once when packets are served, with the port that the link's socket really has.
   std::function<void(uint16_t port)> on_ready;
   // Rereads the configuration, for SIGHUP and the `reload` request; none: nothing to reread.
-  std::function<Result<GatewayOptions>()> reload;
+  std::function<Result<Reloaded>()> reload;
   // Said when no handshake came within 30 s of the start.
   std::vector<std::string> hints;
 };

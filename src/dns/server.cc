@@ -75,6 +75,12 @@ Server::~Server() {
   closing_ = true;
 }
 
+void Server::set_options(Options options) {
+  const bool others = options.upstream != options_.upstream || options.tls_upstream != options_.tls_upstream;
+  options_ = std::move(options);
+  if (others) replace_upstream();
+}
+
 void Server::set_names(const std::vector<NamedHost> &hosts) {
   if (std::optional<Name> domain = Name::parse(options_.domain)) names_ = LocalNames(*domain, hosts);
 }
@@ -224,6 +230,15 @@ Task<Result<std::vector<IpAddress>>> Server::resolve_tls_server(std::string name
 }
 
 void Server::replace_upstream() {
+  // Another network may answer otherwise.
+  cache_.clear();
+  if (upstream_) {
+    retired_.push_back(std::move(upstream_));
+    loop_.post([self = std::weak_ptr<Server *>(self_)] {
+      // Taken out first: their destruction asks again, through us.
+      if (std::shared_ptr<Server *> server = self.lock()) auto gone = std::exchange((*server)->retired_, {});
+    });
+  }
   if (!options_.tls_upstream.empty()) {
     ResolveHost resolve = [this](std::string name) { return resolve_tls_server(std::move(name)); };
     upstream_ = make_tls_upstream(loop_, options_.tls_upstream, std::move(resolve), dial_);
@@ -233,15 +248,6 @@ void Server::replace_upstream() {
   if (!options_.upstream.empty()) {
     servers.clear();
     for (const Endpoint &endpoint : options_.upstream) servers.push_back(endpoint.to_string());
-  }
-  // Another network may answer otherwise.
-  cache_.clear();
-  if (upstream_) {
-    retired_.push_back(std::move(upstream_));
-    loop_.post([self = std::weak_ptr<Server *>(self_)] {
-      // Taken out first: their destruction asks again, through us.
-      if (std::shared_ptr<Server *> server = self.lock()) auto gone = std::exchange((*server)->retired_, {});
-    });
   }
   upstream_ = make_plain_upstream(loop_, {std::move(servers), options_.timeout, options_.tries});
 }

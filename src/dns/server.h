@@ -54,6 +54,9 @@ class Server {
   // Packet::client.
   void query(Bytes message, Transport transport, uint32_t client, Done done);
 
+  // Other servers, another domain: standing questions are answered by those that they were put to. The domain's names
+  // are to be set again.
+  void set_options(Options options);
   // Whom the options' domain holds from now on.
   void set_names(const std::vector<NamedHost> &hosts);
 
@@ -77,7 +80,7 @@ class Server {
 
   Loop &loop_;
   Counters &counters_;
-  const Options options_;
+  Options options_;
   const DialStream dial_;
   WatchedFile hosts_file_;
   WatchedFile resolv_conf_file_;

@@ -21,6 +21,11 @@ void Router::set_forward(size_t index, const ForwardPtr &forward) {
   options_.forwards[index] = forward ? *forward : Forward{};  // one of direction local: nothing listens inside
 }
 
+void Router::set_services(std::vector<Endpoint> dns, std::vector<IpAddress> pingable) {
+  options_.dns = std::move(dns);
+  options_.pingable = std::move(pingable);
+}
+
 IpAddress Router::hop_address(bool v4) const {
   for (const IpAddress &own : options_.own) {
     if (own.is_v4() == v4) return own;

@@ -36,6 +36,8 @@ class Router {
   // clients; the world, by the way that `egress` says (what that does not carry is refused).
   Target route(const FlowKey &key, uint32_t client) const;
 
+  // Where DNS and echo are answered from now on.
+  void set_services(std::vector<Endpoint> dns, std::vector<IpAddress> pingable);
   // A forward comes, or goes (null), while we run.
   void set_forward(size_t index, const ForwardPtr &forward);
 

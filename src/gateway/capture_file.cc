@@ -31,14 +31,14 @@ bool is_file(int descriptor) {
 
 }  // namespace
 
-Result<std::unique_ptr<CaptureFile>> CaptureFile::open(const std::string &path, const std::string &link) {
+Result<std::unique_ptr<CaptureFile>> CaptureFile::open(const std::string &path, const std::vector<std::string> &links) {
   Fd file(path == "-" ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
                       : ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file) return Error::from_errno(errno, fmt::format("--pcap {}", path));
   std::unique_ptr<CaptureFile> made(new CaptureFile(std::move(file), path));
   std::vector<uint8_t> header;
   pcapng::append_section(header, "slipgate");
-  pcapng::append_interface(header, link, "inside packets");
+  for (const std::string &link : links) pcapng::append_interface(header, link, "inside packets");
   made->put(std::move(header));
   return made;
 }

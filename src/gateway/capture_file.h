@@ -23,8 +23,8 @@ class CaptureFile {
   static constexpr size_t kMostWaiting = 64 << 20;
 
   // Makes or empties the file (mode 0600: it holds what people say to each other), "-" is standard output; writes its
-  // header. `link`: the name of interface 0.
-  static Result<std::unique_ptr<CaptureFile>> open(const std::string &path, const std::string &link);
+  // header. `links`: the names of the interfaces.
+  static Result<std::unique_ptr<CaptureFile>> open(const std::string &path, const std::vector<std::string> &links);
   // Starts the thread that writes.
   void start();
   // Writes what waits, then closes; what nobody reads is given up after a second. The last put() was before.

@@ -19,6 +19,13 @@ class Server;
 class Resolver;
 }  // namespace dns
 
+// Where the client of an inside address is.
+struct ClientPlace {
+  uint16_t link = 0;
+  uint32_t shard = 0;
+  uint32_t id = 0;  // Packet::client there; 0: another shard's, whose business it is
+};
+
 struct Context {
   Loop &loop;
   Shard &shard;

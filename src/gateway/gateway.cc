@@ -5,13 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
 #include <utility>
 
 #include "base/log.h"
-#include "crypto/x25519.h"
 #include "gateway/capture_file.h"
 #include "gateway/gateway_shard.h"
+#include "gateway/link_peers.h"
 #include "gateway/peer_names.h"
 #include "gateway/shard_threads.h"
 
@@ -20,7 +19,9 @@ namespace slipgate {
 namespace {
 
 uint32_t thread_count(const GatewayOptions &options) {
-  if (options.gue) return 1;
+  const bool one_peer = std::none_of(options.links.begin(), options.links.end(),
+                                     [](const LinkOptions &link) { return link.wireguard() != nullptr; });
+  if (one_peer) return 1;
   if (options.threads) return options.threads;
   cpu_set_t usable;
   if (::sched_getaffinity(0, sizeof(usable), &usable) != 0) return 1;
@@ -34,15 +35,20 @@ bool is_local(const Forward &forward) {
 }  // namespace
 
 // What knows all shards: where each peer lives, and which of them listens for which forward.
-class Gateway::Impl final : public WireGuardControl, TimerTarget {
+class Gateway::Impl final : TimerTarget {
  public:
   Impl(Loop &control, const GatewayOptions &options)
       : control_(control),
         options_(options),
         budget_(limits_in_force(options).max_flows),
-        population_(thread_count(options)),
-        chosen_by_kernel_(options.wireguard.listen.port == 0),
-        public_key_(public_key_of(options.wireguard.private_key)) {}
+        population_(thread_count(options)) {
+    for (const LinkOptions &link : options_.links) {
+      const auto number = static_cast<uint16_t>(peers_.size());
+      peers_.push_back(link.wireguard() ? std::make_unique<LinkPeers>(number, *link.wireguard(), population_,
+                                                                      [this] { peers_changed(); })
+                                        : nullptr);
+    }
+  }
 
   ~Impl() {
     alive_.reset();
@@ -52,7 +58,9 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
   Result<void> open(const BeforeThreads &before_threads) {
     const auto count = static_cast<uint32_t>(population_.size());
     if (!options_.pcap.empty()) {
-      Result<std::unique_ptr<CaptureFile>> file = CaptureFile::open(options_.pcap, options_.gue ? "gue" : "wireguard");
+      std::vector<std::string> names;
+      for (const LinkOptions &link : options_.links) names.push_back(link.name);
+      Result<std::unique_ptr<CaptureFile>> file = CaptureFile::open(options_.pcap, names);
       if (!file) return file.error();
       capture_ = std::move(*file);
     }
@@ -60,21 +68,22 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
       if (Result<void> done = before_threads(); !done) return done;
     }
     if (capture_) capture_->start();
-    const std::vector<PlacedPeer> peers = place(options_.wireguard.peers);
-    Endpoint listen = options_.wireguard.listen;  // the port that the first shard found, for the others
+    const std::vector<PlacedPeer> peers = place(options_.links);
+    GatewayOptions opened = options_;  // with the ports that the first shard found, for the others
     Result<std::unique_ptr<ShardThreads>> started = ShardThreads::start(count, [&](Loop &loop, uint32_t number) {
-      GatewayOptions options = options_;
-      options.wireguard.place = {number, count};
-      options.wireguard.listen = listen;
       auto tell = [this, alive = std::weak_ptr<void>(alive_)](std::string peer, const DatagramPath &path) {
         control_.post([this, alive, peer = std::move(peer), path] {
           if (!alive.expired() && on_handshake) on_handshake(peer, path);
         });
       };
       Result<std::unique_ptr<GatewayShard>> shard =
-          GatewayShard::open(loop, options, peers, budget_, mapped_ports_, std::move(tell));
+          GatewayShard::open(loop, opened, {number, count}, peers, budget_, mapped_ports_, std::move(tell));
+      for (uint16_t link = 0; shard && link < opened.links.size(); link++) {
+        if (WireGuardLinkOptions *wireguard = opened.links[link].wireguard()) {
+          wireguard->listen.port = (*shard)->listening(link).port;
+        }
+      }
       if (shard) {
-        listen.port = (*shard)->listening().port;
         (*shard)->on_forward_target = [this, alive = std::weak_ptr<void>(alive_)] {
           control_.post([this, alive] {
             if (!alive.expired()) peers_changed();
@@ -88,8 +97,8 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     });
     if (!started) return started.error();
     threads_ = std::move(*started);
-    if (has_wireguard()) {
-      public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().public_key(); });
+    for (auto &link : peers_) {
+      if (link) link->started(*threads_);
     }
     name_peers();  // a forward may lead to one by its name
     if (Result<void> added = configure_forwards(options_.forwards); !added) return added;
@@ -97,26 +106,28 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
   }
 
   Result<void> reload(const GatewayOptions &fresh, std::vector<std::string> &unchanged) {
-    if (fresh.wireguard.listen != options_.wireguard.listen) unchanged.push_back("the listening port");
-    if (fresh.wireguard.private_key != options_.wireguard.private_key) unchanged.push_back("the private key");
-    if (fresh.addresses != options_.addresses) unchanged.push_back("the inside addresses");
-    if (fresh.mtu != options_.mtu) unchanged.push_back("the MTU");
-    if (fresh.threads != options_.threads) unchanged.push_back("the number of threads");
-    if (fresh.dns != options_.dns) unchanged.push_back("where DNS is answered");
-    if (fresh.pingable != options_.pingable) unchanged.push_back("which addresses answer echo");
-    std::vector<wireguard::PublicKey> gone;
-    for (const auto &[key, shard] : shard_of_) {
-      const bool kept =
-          std::any_of(fresh.wireguard.peers.begin(), fresh.wireguard.peers.end(),
-                      [&key = key](const WireGuardPeerOptions &peer) { return peer.config.public_key == key; });
-      if (!kept) gone.push_back(key);
+    std::vector<PeerName> gone;
+    std::vector<PlacedPeer> changed;
+    for (size_t number = 0; number < options_.links.size(); number++) {
+      const LinkOptions &was = options_.links[number];
+      const LinkOptions *is = link_named(fresh.links, was);
+      if (!is) {
+        unchanged.push_back("link " + was.name + ": that it is gone");
+        continue;
+      }
+      compare(was, *is, unchanged);
+      if (!was.wireguard()) continue;
+      for (PeerName &peer : peers_[number]->forget_others(is->wireguard()->peers)) gone.push_back(std::move(peer));
+      for (PlacedPeer &peer : peers_[number]->place(is->wireguard()->peers)) changed.push_back(std::move(peer));
     }
-    for (const wireguard::PublicKey &key : gone) forget(key);
-    const std::vector<PlacedPeer> peers = place(fresh.wireguard.peers);
+    for (const LinkOptions &link : fresh.links) {
+      if (!link_named(options_.links, link)) unchanged.push_back("link " + link.name + ": that it is new");
+    }
     threads_->ask_all([&](GatewayShard &shard) {
-      shard.change_peers(gone, peers);
+      shard.change_peers(gone, changed);
       shard.set_policy(fresh.policy);
       shard.set_egress(fresh.egress);
+      shard.set_dns(fresh);
     });
     peers_changed();
     return configure_forwards(fresh.forwards);
@@ -139,7 +150,11 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
       sum.flows += all[i].flows;
       sum.connections += all[i].connections;
       sum.counters += all[i].counters;
-      std::move(all[i].peers.begin(), all[i].peers.end(), std::back_inserter(sum.peers));
+      for (size_t link = 0; link < sum.links.size(); link++) {
+        LinkStatus &more = all[i].links[link];
+        sum.links[link].counters += more.counters;
+        std::move(more.peers.begin(), more.peers.end(), std::back_inserter(sum.links[link].peers));
+      }
     }
     return sum;
   }
@@ -192,90 +207,7 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     return all;
   }
 
-  // --- WireGuard's userspace API -------------------------------------------------------------------------------------
-
-  WireGuardSettings settings() const override {
-    if (!has_wireguard()) return {};
-    return threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().settings(); });
-  }
-
-  // All shards or none: what may fail comes first, and is undone where it was done.
-  Result<void> change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
-                      std::optional<uint32_t> mark) override {
-    if (!has_wireguard()) return Error{0, "this gateway has no WireGuard link"};
-    // 0 lets the kernel choose, which it did already unless a port was named.
-    const bool chosen_by_kernel = listen_port == uint16_t{0};
-    if (chosen_by_kernel && chosen_by_kernel_) listen_port.reset();
-    const WireGuardSettings before = settings();
-    const bool moves = listen_port && *listen_port != before.listen_port;
-    Result<void> done;
-    // One after another: their sockets make one group, in the order of their numbers, and the others join the first.
-    for (uint32_t number = 0; number < threads_->count() && done; number++) {
-      done = threads_->ask(number, [&](GatewayShard &shard) -> Result<void> {
-        WireGuardLink &link = shard.wireguard();
-        if (mark) {
-          if (Result<void> marked = link.set_mark(*mark); !marked) return marked;
-        }
-        if (!moves) return {};
-        Result<uint16_t> port = link.bind(*listen_port);
-        if (!port) return port.error();
-        listen_port = *port;
-        return {};
-      });
-    }
-    threads_->ask_all([&](GatewayShard &shard) {
-      WireGuardLink &link = shard.wireguard();
-      if (done) {
-        link.use_bound();
-        if (private_key) link.set_private_key(*private_key);
-      } else {
-        link.drop_bound();
-        (void)link.set_mark(before.mark);
-      }
-    });
-    if (!done) return done;
-    if (listen_port) chosen_by_kernel_ = chosen_by_kernel;
-    if (private_key) {  // the peer of our own public key is none any more
-      public_key_ = threads_->ask(0, [](GatewayShard &shard) { return shard.wireguard().public_key(); });
-      forget(public_key_);
-    }
-    return {};
-  }
-
-  std::vector<wireguard::PeerStatus> peers() const override {
-    std::vector<wireguard::PeerStatus> sum;
-    if (!has_wireguard()) return sum;
-    for (auto &one : threads_->ask_all([](GatewayShard &shard) { return shard.wireguard().peers(); })) {
-      std::move(one.begin(), one.end(), std::back_inserter(sum));
-    }
-    return sum;
-  }
-
-  std::optional<wireguard::PeerConfig> peer(const wireguard::PublicKey &key) const override {
-    auto found = shard_of_.find(key);
-    if (found == shard_of_.end()) return std::nullopt;
-    return threads_->ask(found->second, [&](GatewayShard &shard) { return shard.wireguard().peer(key); });
-  }
-
-  size_t peer_count() const override { return shard_of_.size(); }
-
-  void set_peer(const wireguard::PeerConfig &config) override {
-    if (!has_wireguard() || config.public_key == public_key_) return;
-    const uint32_t home = place(config.public_key);
-    threads_->tell_all([config, home](GatewayShard &shard) { shard.set_peer(config, home); });
-    peers_changed();
-  }
-
-  void remove_peer(const wireguard::PublicKey &key) override {
-    if (!has_wireguard()) return;
-    forget(key);
-    threads_->tell_all([key](GatewayShard &shard) { shard.remove_peer(key); });
-    peers_changed();
-  }
-
-  void settle() override {
-    threads_->ask_all([](GatewayShard &) {});
-  }
+  WireGuardControl *wireguard(size_t link) { return peers_[link].get(); }
 
   std::function<void(std::string, const DatagramPath &)> on_handshake;
 
@@ -314,32 +246,36 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
     return done;
   }
 
-  bool has_wireguard() const { return !options_.gue; }
-
-  // Where a peer lives: where it did, or a new one where the fewest do.
-  uint32_t place(const wireguard::PublicKey &key) {
-    auto [found, added] = shard_of_.try_emplace(key, 0);
-    if (added) {
-      auto fewest = std::min_element(population_.begin(), population_.end());
-      ++*fewest;
-      found->second = static_cast<uint32_t>(fewest - population_.begin());
-    }
-    return found->second;
-  }
-
-  std::vector<PlacedPeer> place(const std::vector<WireGuardPeerOptions> &peers) {
+  std::vector<PlacedPeer> place(const std::vector<LinkOptions> &links) {
     std::vector<PlacedPeer> placed;
-    for (const WireGuardPeerOptions &peer : peers) {
-      if (peer.config.public_key != public_key_) placed.push_back({peer, place(peer.config.public_key)});
+    for (size_t number = 0; number < links.size(); number++) {
+      if (!peers_[number]) continue;
+      for (PlacedPeer &peer : peers_[number]->place(links[number].wireguard()->peers))
+        placed.push_back(std::move(peer));
     }
     return placed;
   }
 
-  void forget(const wireguard::PublicKey &key) {
-    auto found = shard_of_.find(key);
-    if (found == shard_of_.end()) return;
-    population_[found->second]--;
-    shard_of_.erase(found);
+  static const LinkOptions *link_named(const std::vector<LinkOptions> &links, const LinkOptions &like) {
+    for (const LinkOptions &link : links) {
+      if (link.name == like.name && link.outside.index() == like.outside.index()) return &link;
+    }
+    return nullptr;
+  }
+
+  void compare(const LinkOptions &was, const LinkOptions &is, std::vector<std::string> &unchanged) const {
+    auto differs = [&](bool does, std::string_view what) {
+      if (does)
+        unchanged.push_back(options_.links.size() == 1 ? std::string(what)
+                                                       : fmt::format("link {}: {}", was.name, what));
+    };
+    differs(is.addresses != was.addresses, "the inside addresses");
+    differs(is.mtu != was.mtu, "the MTU");
+    differs(is.interface != was.interface, "the interface");
+    differs(is.transmit_queue_capacity != was.transmit_queue_capacity, "the transmit queue");
+    if (was.gue()) return differs(*is.gue() != *was.gue(), "what is about GUE");
+    differs(is.wireguard()->listen != was.wireguard()->listen, "the listening port");
+    differs(is.wireguard()->private_key != was.wireguard()->private_key, "the private key");
   }
 
   uint32_t shard_for(const Forward &forward) {
@@ -359,7 +295,11 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
   }
 
   void name_peers() {
-    const auto names = named_hosts(own_addresses(options_), peers());
+    std::vector<wireguard::PeerStatus> peers;
+    for (auto &link : peers_) {
+      if (link) std::ranges::move(link->peers(), std::back_inserter(peers));
+    }
+    const auto names = named_hosts(own_addresses(options_), peers);
     threads_->ask_all([&](GatewayShard &shard) { shard.set_names(names); });
   }
 
@@ -396,13 +336,11 @@ class Gateway::Impl final : public WireGuardControl, TimerTarget {
   const GatewayOptions options_;
   FlowBudget budget_;
   MappedPorts mapped_ports_;
-  std::map<wireguard::PublicKey, uint32_t> shard_of_;
-  std::vector<size_t> population_;  // peers of each shard
-  bool chosen_by_kernel_ = false;   // the port
-  wireguard::PublicKey public_key_{};
-  std::vector<Standing> forwards_;  // by number
-  Timer look_{*this};               // at peers that have changed
-  Timer again_{*this};              // forwards that could not listen
+  std::vector<size_t> population_;                 // peers of each shard
+  std::vector<std::unique_ptr<LinkPeers>> peers_;  // by their link's number; null: it is not WireGuard's
+  std::vector<Standing> forwards_;                 // by number
+  Timer look_{*this};                              // at peers that have changed
+  Timer again_{*this};                             // forwards that could not listen
   std::shared_ptr<void> alive_ = std::make_shared<int>();
   std::unique_ptr<CaptureFile> capture_;  // null: off
   std::unique_ptr<ShardThreads> threads_;
@@ -447,8 +385,8 @@ std::vector<ForwardStatus> Gateway::forwards() const {
   return impl_->forwards();
 }
 
-WireGuardControl &Gateway::wireguard() {
-  return *impl_;
+WireGuardControl *Gateway::wireguard(size_t link) {
+  return impl_->wireguard(link);
 }
 
 std::vector<FlowStatus> Gateway::flows() const {

@@ -23,7 +23,7 @@ class Gateway {
   // Called when the files that the gateway writes are open and no thread was started yet: the place for a sandbox.
   using BeforeThreads = std::function<Result<void>()>;
 
-  // Opens the link's sockets and the forwards' listeners; packets are served when it returns. The error says which of
+  // Opens the links' sockets and the forwards' listeners; packets are served when it returns. The error says which of
   // them failed and why. `control`: the loop on which callbacks are made; this thread's.
   static Result<std::unique_ptr<Gateway>> open(Loop &control, const GatewayOptions &options,
                                                const BeforeThreads &before_threads = {});
@@ -43,9 +43,9 @@ class Gateway {
   Result<size_t> add_forward(const Forward &forward);
   void remove_forward(size_t number);
   std::vector<ForwardStatus> forwards() const;
-  // For WireGuard's userspace API. What it changes lasts until the next reload. A gateway without a WireGuard link has
-  // no peers there, and refuses changes of the settings.
-  WireGuardControl &wireguard();
+  // For WireGuard's userspace API of a link, by its number; null: the link is not WireGuard's. What it changes lasts
+  // until the next reload.
+  WireGuardControl *wireguard(size_t link);
   // A handshake was completed: with which peer, by name.
   std::function<void(std::string peer, const DatagramPath &path)> on_handshake;
 

@@ -40,6 +40,16 @@ std::vector<std::string> texts_of(const EgressOptions &egress) {
   return texts;
 }
 
+// How long the prefix is that the address is in; no prefixes at all are as good as 0.0.0.0/0 and ::/0.
+std::optional<int> longest_prefix(const std::vector<IpPrefix> &prefixes, const IpAddress &address) {
+  if (prefixes.empty()) return 0;
+  std::optional<int> longest;
+  for (const IpPrefix &prefix : prefixes) {
+    if (prefix.contains(address) && prefix.length >= longest.value_or(0)) longest = prefix.length;
+  }
+  return longest;
+}
+
 }  // namespace
 
 FlowLimits limits_in_force(const GatewayOptions &options) {
@@ -56,7 +66,9 @@ FlowLimits limits_in_force(const GatewayOptions &options) {
 
 std::vector<IpAddress> own_addresses(const GatewayOptions &options) {
   std::vector<IpAddress> own;
-  for (const IpPrefix &prefix : options.addresses) own.push_back(prefix.address);
+  for (const LinkOptions &link : options.links) {
+    for (const IpPrefix &prefix : link.addresses) own.push_back(prefix.address);
+  }
   return own;
 }
 
@@ -64,17 +76,19 @@ GatewayShard::StackSecret::StackSecret() {
   fill_random({reinterpret_cast<uint8_t *>(words), sizeof(words)});
 }
 
-Result<std::unique_ptr<GatewayShard>> GatewayShard::open(Loop &loop, const GatewayOptions &options,
+Result<std::unique_ptr<GatewayShard>> GatewayShard::open(Loop &loop, const GatewayOptions &options, ShardPlace place,
                                                          const std::vector<PlacedPeer> &peers, FlowBudget &budget,
                                                          MappedPorts &mapped_ports, OnHandshake on_handshake) {
-  std::unique_ptr<GatewayShard> made(new GatewayShard(loop, options, budget, mapped_ports));
+  std::unique_ptr<GatewayShard> made(new GatewayShard(loop, options, place, budget, mapped_ports));
   if (Result<void> started = made->start(peers, std::move(on_handshake)); !started) return started.error();
   return made;
 }
 
-GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget &budget, MappedPorts &mapped_ports)
+GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, ShardPlace place, FlowBudget &budget,
+                           MappedPorts &mapped_ports)
     : loop_(loop),
       options_(options),
+      place_(place),
       limits_(limits_in_force(options)),
       source_{options.source_ipv4, options.source_ipv6},
       mailbox_(loop, kMailboxBytes, [this](const Parcel &parcel) { open_parcel(parcel); }),
@@ -82,7 +96,7 @@ GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, FlowBudget
       egress_(options.egress),
       egress_rules_(texts_of(options.egress)),
       router_(route_options(options), policy_, egress_,
-              [this](const IpAddress &address, uint32_t client) { return is_neighbour(address, client); }),
+              [this](const IpAddress &address, uint32_t client) { return neighbour(address, client).has_value(); }),
       flows_(limits_, loop.timers(), secret_.words, &budget),
       heap_trim_(loop.timers(), flows_),
       shard_(loop, stack_config(), *this, this),
@@ -115,8 +129,10 @@ Result<void> GatewayShard::start(const std::vector<PlacedPeer> &peers, OnHandsha
   const PingSupport ping = probe_ping_sockets();
   ping_sockets_ = ping.v4 || ping.v6;
 
-  Result<void> opened = options_.gue ? open_gue() : open_wireguard(peers, std::move(on_handshake));
-  if (!opened) return opened;
+  for (const LinkOptions &link : options_.links) {
+    if (Result<void> opened = open_link(link, on_handshake); !opened) return opened;
+  }
+  change_peers({}, peers);
 
   forwards_ = std::make_unique<ForwardService>(
       context_, tcp_, [this](const IpAddress &address) { return place_of(address); }, forward_list_,
@@ -127,7 +143,7 @@ Result<void> GatewayShard::start(const std::vector<PlacedPeer> &peers, OnHandsha
       });
   spawn(loop_, resolve_names(alive_));
 
-  if (number() == 0) {  // what would be said once for each
+  if (place_.number == 0) {  // what would be said once for each
     if (!ping.advice.empty()) log::warn("{}", ping.advice);
     if (limits_.max_flows < options_.limits.max_flows) {
       log::info("at most {} flows: so many the descriptor limit allows", limits_.max_flows);
@@ -136,35 +152,59 @@ Result<void> GatewayShard::start(const std::vector<PlacedPeer> &peers, OnHandsha
   return {};
 }
 
-Result<void> GatewayShard::open_wireguard(const std::vector<PlacedPeer> &peers, OnHandshake on_handshake) {
-  WireGuardLinkOptions wireguard = options_.wireguard;
-  wireguard.mtu = options_.mtu;
-  wireguard.peers.clear();  // change_peers() says where each lives
-  Result<std::unique_ptr<WireGuardLink>> link = WireGuardLink::open(loop_, wireguard, 0, shard_, shard_.counters());
-  if (!link) return link.error();
-  wireguard_ = std::move(*link);
-  shard_.attach(*wireguard_);
-  wireguard_->on_elsewhere = [this](std::span<wireguard::Output::Elsewhere> packets) { pass_on(packets); };
-  wireguard_->on_handshake = [this, tell = std::move(on_handshake)](uint32_t peer, const DatagramPath &path) {
-    tell(wireguard_->client_name(peer), path);
-  };
-  change_peers({}, peers);
+Result<void> GatewayShard::open_link(const LinkOptions &options, OnHandshake on_handshake) {
+  const LinkPlace place{static_cast<uint16_t>(links_.size()), static_cast<uint16_t>(options_.links.size())};
+  OpenLink &link = links_.emplace_back(OpenLink{options, {}, nullptr, nullptr, nullptr});
+  if (options.wireguard()) return open_wireguard(link, place, std::move(on_handshake));
+  if (place_.number == 0) return open_gue(link, place);
+  link.far = std::make_unique<FarLink>(
+      options.name, [this, number = place.number](std::span<Packet> packets) { pass_on(number, packets); });
+  shard_.attach(*link.far, &link.counters);
   return {};
 }
 
-Result<void> GatewayShard::open_gue() {
-  GueLinkOptions gue = *options_.gue;
-  gue.transmit_queue_capacity = options_.wireguard.transmit_queue_capacity;
-  Result<std::unique_ptr<GueLink>> link = GueLink::open(loop_, gue, 0, shard_, shard_.counters());
-  if (!link) return link.error();
-  gue_ = std::move(*link);
-  shard_.attach(*gue_);
+Result<void> GatewayShard::open_wireguard(OpenLink &link, LinkPlace place, OnHandshake on_handshake) {
+  WireGuardLinkOptions wireguard = *link.options.wireguard();
+  wireguard.mtu = link.options.mtu;
+  wireguard.transmit_queue_capacity = link.options.transmit_queue_capacity;
+  wireguard.place = place_;
+  wireguard.peers.clear();  // change_peers() says where each lives
+  Result<std::unique_ptr<WireGuardLink>> opened =
+      WireGuardLink::open(loop_, wireguard, place, link_buffers_, shard_, link.counters);
+  if (!opened) return opened.error();
+  link.wireguard = std::move(*opened);
+  shard_.attach(*link.wireguard, &link.counters);
+  link.wireguard->on_elsewhere = [this, number = place.number](std::span<wireguard::Output::Elsewhere> packets) {
+    pass_on(number, packets);
+  };
+  link.wireguard->on_handshake = [made = link.wireguard.get(), tell = std::move(on_handshake)](
+                                     uint32_t peer, const DatagramPath &path) { tell(made->client_name(peer), path); };
   return {};
+}
+
+Result<void> GatewayShard::open_gue(OpenLink &link, LinkPlace place) {
+  GueLinkOptions gue = *link.options.gue();
+  gue.transmit_queue_capacity = link.options.transmit_queue_capacity;
+  Result<std::unique_ptr<GueLink>> opened = GueLink::open(loop_, gue, place, link_buffers_, shard_, link.counters);
+  if (!opened) return opened.error();
+  link.gue = std::move(*opened);
+  shard_.attach(*link.gue, &link.counters);
+  return {};
+}
+
+Endpoint GatewayShard::listening(uint16_t number) const {
+  const OpenLink &link = links_[number];
+  if (link.far) return {};
+  return link.gue ? link.gue->local() : link.wireguard->local();
 }
 
 StackConfig GatewayShard::stack_config() const {
   StackConfig config;
-  config.mtu = options_.mtu;
+  config.mtu = 0;  // the largest, which is what buffers are made for
+  for (const LinkOptions &link : options_.links) {
+    config.link_mtus.push_back(link.mtu);
+    config.mtu = std::max(config.mtu, link.mtu);
+  }
   config.tcp_buffer_size = options_.tcp_buffer_size;
   config.congestion = options_.congestion;
   config.max_connections = limits_.max_flows;
@@ -176,30 +216,37 @@ StackConfig GatewayShard::stack_config() const {
 
 // --- peers -----------------------------------------------------------------------------------------------------------
 
-void GatewayShard::change_peers(const std::vector<wireguard::PublicKey> &gone, const std::vector<PlacedPeer> &changed) {
-  for (const wireguard::PublicKey &key : gone) remove_peer(key);
-  for (const auto &[peer, shard] : changed) {
+void GatewayShard::change_peers(const std::vector<PeerName> &gone, const std::vector<PlacedPeer> &changed) {
+  for (const PeerName &peer : gone) remove_peer(peer);
+  for (const auto &[peer, link, shard] : changed) {
     const wireguard::PublicKey &key = peer.config.public_key;
-    if (shard != number()) {
-      wireguard_->set_peer_elsewhere(key, peer.config.allowed_ips, shard);
+    WireGuardLink &wireguard = *links_[link].wireguard;
+    if (shard != place_.number) {
+      wireguard.set_peer_elsewhere(key, peer.config.allowed_ips, shard);
       continue;
     }
-    wireguard_->set_peer(peer.config);
-    std::erase_if(named_, [&](const NamedPeer &named) { return named.key == key; });
-    if (!peer.endpoint_name.empty()) named_.push_back({key, peer.endpoint_name, peer.endpoint_port, std::nullopt});
+    wireguard.set_peer(peer.config);
+    forget_name({link, key});
+    if (!peer.endpoint_name.empty())
+      named_.push_back({{link, key}, peer.endpoint_name, peer.endpoint_port, std::nullopt});
   }
   names_changed_.notify();
 }
 
-void GatewayShard::set_peer(const wireguard::PeerConfig &config, uint32_t shard) {
-  if (shard != number()) return wireguard_->set_peer_elsewhere(config.public_key, config.allowed_ips, shard);
-  wireguard_->set_peer(config);
-  if (config.endpoint) std::erase_if(named_, [&](const NamedPeer &named) { return named.key == config.public_key; });
+void GatewayShard::set_peer(uint16_t link, const wireguard::PeerConfig &config, uint32_t shard) {
+  WireGuardLink &wireguard = *links_[link].wireguard;
+  if (shard != place_.number) return wireguard.set_peer_elsewhere(config.public_key, config.allowed_ips, shard);
+  wireguard.set_peer(config);
+  if (config.endpoint) forget_name({link, config.public_key});
 }
 
-void GatewayShard::remove_peer(const wireguard::PublicKey &key) {
-  wireguard_->remove_peer(key);
-  std::erase_if(named_, [&](const NamedPeer &named) { return named.key == key; });
+void GatewayShard::remove_peer(const PeerName &peer) {
+  links_[peer.link].wireguard->remove_peer(peer.key);
+  forget_name(peer);
+}
+
+void GatewayShard::forget_name(const PeerName &peer) {
+  std::erase_if(named_, [&](const NamedPeer &named) { return named.peer == peer; });
 }
 
 void GatewayShard::set_policy(const PolicyOptions &policy) {
@@ -208,6 +255,16 @@ void GatewayShard::set_policy(const PolicyOptions &policy) {
   policy_ = std::move(fresh);
   host_moved();
   names_changed_.notify();
+}
+
+void GatewayShard::set_dns(const GatewayOptions &fresh) {
+  GatewayOptions options = options_;
+  options.dns = fresh.dns;
+  options.pingable = fresh.pingable;
+  options.resolving = fresh.resolving;
+  RouteOptions route = route_options(options);
+  router_.set_services(std::move(route.dns), std::move(route.pingable));
+  dns_.set_options(resolving(options));
 }
 
 void GatewayShard::set_egress(const EgressOptions &egress) {
@@ -226,33 +283,49 @@ void GatewayShard::set_forward(size_t index, const ForwardPtr &forward) {
 }
 
 std::optional<uint32_t> GatewayShard::shard_of(const IpAddress &address) const {
-  std::optional<wireguard::PeerPlace> place = place_of(address);
+  std::optional<ClientPlace> place = place_of(address);
   return place ? std::optional(place->shard) : std::nullopt;
 }
 
-// GUE's one peer has all addresses, as if its AllowedIPs were 0.0.0.0/0 and ::/0.
-std::optional<wireguard::PeerPlace> GatewayShard::place_of(const IpAddress &address, int shortest) const {
-  if (wireguard_) return wireguard_->place_of(address, shortest);
-  return shortest > 0 ? std::nullopt : std::optional(wireguard::PeerPlace{number(), GueLink::kClient});
+std::optional<ClientPlace> GatewayShard::place_of(const IpAddress &address, int shortest) const {
+  std::optional<ClientPlace> best;
+  for (uint16_t number = 0; number < links_.size(); number++) {
+    const OpenLink &link = links_[number];
+    if (link.wireguard) {
+      std::optional<wireguard::PeerPlace> place = link.wireguard->place_of(address, shortest);
+      if (!place) continue;
+      best = {number, place->shard, place->id};
+      shortest = place->length + 1;
+    } else {
+      std::optional<int> length = longest_prefix(link.options.gue()->allowed_ips, address);
+      if (!length || *length < shortest) continue;
+      best = {number, 0, link.gue ? link.gue->client() : 0};
+      shortest = *length + 1;
+    }
+  }
+  return best;
 }
 
 // A peer that may send from anywhere (AllowedIPs of length 0) is not everybody's neighbour.
-bool GatewayShard::is_neighbour(const IpAddress &address, uint32_t client) const {
-  std::optional<wireguard::PeerPlace> place = place_of(address, 1);
-  return place && *place != wireguard::PeerPlace{number(), client};
+std::optional<ClientPlace> GatewayShard::neighbour(const IpAddress &address, uint32_t client) const {
+  std::optional<ClientPlace> place = place_of(address, 1);
+  return is(place, client) ? std::nullopt : place;
 }
 
+// Each link sees to it that its clients keep to their own addresses, but does not know those of other links.
 std::optional<uint16_t> GatewayShard::neighbour_link(const FlowKey &key, uint32_t client) const {
-  if (!is_neighbour(key.outside.address, client)) return std::nullopt;
+  const std::optional<ClientPlace> place = neighbour(key.outside.address, client);
+  if (!place) return std::nullopt;
+  if (links_.size() > 1 && !is(place_of(key.inside.address), client)) return std::nullopt;
   if (!std::holds_alternative<target::Peer>(router_.route(key, client))) return std::nullopt;
-  return uint16_t{0};
+  return place->link;
 }
 
 // --- to other shards and from them -----------------------------------------------------------------------------------
 
-void GatewayShard::pass_on(std::span<wireguard::Output::Elsewhere> packets) {
+void GatewayShard::pass_on(uint16_t link, std::span<wireguard::Output::Elsewhere> packets) {
   for (uint32_t shard = 0; shard < shards_.size(); shard++) {
-    Parcel parcel;
+    Parcel parcel{.link = link};
     size_t bytes = 0;
     for (const wireguard::Output::Elsewhere &each : packets) {
       if (each.shard == shard) bytes += each.packet.size();
@@ -274,11 +347,23 @@ void GatewayShard::pass_on(std::span<wireguard::Output::Elsewhere> packets) {
   }
 }
 
+void GatewayShard::pass_on(uint16_t link, std::span<Packet> packets) {
+  std::vector<wireguard::Output::Elsewhere> elsewhere;
+  for (Packet &packet : packets) elsewhere.push_back({std::move(packet), 0, std::nullopt});
+  pass_on(link, elsewhere);
+}
+
 void GatewayShard::open_parcel(const Parcel &parcel) {
+  const OpenLink &link = links_[parcel.link];
   Bytes rest = parcel.bytes;
   for (const Parcel::Item &item : parcel.items) {
-    wireguard_->receive_passed_on(rest.first(item.size), item.initiation_from);
+    const Bytes bytes = rest.first(item.size);
     rest = rest.subspan(item.size);
+    if (link.gue) {
+      link.gue->send_passed_on(bytes);
+    } else {
+      link.wireguard->receive_passed_on(bytes, item.initiation_from);
+    }
   }
 }
 
@@ -306,16 +391,16 @@ void GatewayShard::on_echo(const FlowKey &key, uint32_t client, uint16_t sequenc
   echo_.serve(key, client, sequence, payload, info, original);
 }
 
-std::optional<IpAddress> GatewayShard::passes_through(const FlowKey &key, uint32_t client) {
-  if (!neighbour_link(key, client)) return std::nullopt;
-  return router_.hop_address(key.is_v4());
+std::optional<Passage> GatewayShard::passes_through(const FlowKey &key, uint32_t client) {
+  const std::optional<uint16_t> link = neighbour_link(key, client);
+  return link ? std::optional(Passage{*link, router_.hop_address(key.is_v4())}) : std::nullopt;
 }
 
 void GatewayShard::on_icmp_error(const FlowKey &key, uint32_t client, uint8_t type, uint8_t code, uint32_t mtu) {
   const bool too_big = key.is_v4() ? type == icmp::kDestinationUnreachable && code == icmp::kFragmentationNeeded
                                    : type == icmpv6::kPacketTooBig;
-  if (too_big && place_of(key.inside.address) == wireguard::PeerPlace{number(), client}) {
-    shard_.stack().learn_path_mtu(key.inside.address, mtu);
+  if (too_big && is(place_of(key.inside.address), client)) {
+    shard_.stack().learn_path_mtu(key.link, key.inside.address, mtu);
     return;
   }
   // The host's sockets have no way to be told.
@@ -335,7 +420,7 @@ Task<> GatewayShard::resolve_names(std::weak_ptr<void> alive) {
   bool said = false;
   while (true) {
     // What rules forbid comes first.
-    const Duration rules = co_await resolve_rules(alive, said || number() != 0);
+    const Duration rules = co_await resolve_rules(alive, said || place_.number != 0);
     if (alive.expired()) co_return;
     const Duration endpoints = co_await resolve_endpoints(alive, said);
     if (alive.expired()) co_return;
@@ -345,22 +430,27 @@ Task<> GatewayShard::resolve_names(std::weak_ptr<void> alive) {
   }
 }
 
-Task<Duration> GatewayShard::resolve_gue_peer(std::weak_ptr<void> alive, bool quiet) {
-  if (!gue_ || options_.gue->peer_name.empty()) co_return dns::Resolver::kLongestValidity;
-  const std::string &name = options_.gue->peer_name;
-  Result<dns::Resolved> found = co_await resolver_.look_up(name);
-  if (alive.expired()) co_return Duration();
-  if (!found) {
-    if (!quiet) log::warn("--peer-endpoint {}: {}; trying again", name, found.error().text);
-    co_return dns::Resolver::kRetry;
+Task<Duration> GatewayShard::resolve_gue_peers(std::weak_ptr<void> alive, bool quiet) {
+  Duration valid = dns::Resolver::kLongestValidity;
+  for (OpenLink &link : links_) {
+    if (!link.gue || link.options.gue()->peer_name.empty()) continue;
+    const std::string &name = link.options.gue()->peer_name;
+    Result<dns::Resolved> found = co_await resolver_.look_up(name);
+    if (alive.expired()) co_return Duration();
+    if (!found) {
+      valid = dns::Resolver::kRetry;
+      if (!quiet) log::warn("--peer-endpoint {}: {}; trying again", name, found.error().text);
+      continue;
+    }
+    valid = std::min(valid, found->valid);
+    const Endpoint endpoint{found->addresses.front(), link.options.gue()->peer_port};
+    if (link.gue->peer().endpoint != endpoint) link.gue->set_peer(endpoint);
   }
-  const Endpoint endpoint{found->addresses.front(), options_.gue->peer_port};
-  if (gue_->peer().endpoint != endpoint) gue_->set_peer(endpoint);
-  co_return found->valid;
+  co_return valid;
 }
 
 Task<Duration> GatewayShard::resolve_endpoints(std::weak_ptr<void> alive, bool quiet) {
-  Duration valid = co_await resolve_gue_peer(alive, quiet);
+  Duration valid = co_await resolve_gue_peers(alive, quiet);
   if (alive.expired()) co_return Duration();
   const std::vector<NamedPeer> asked = named_;
   for (const NamedPeer &peer : asked) {
@@ -375,12 +465,13 @@ Task<Duration> GatewayShard::resolve_endpoints(std::weak_ptr<void> alive, bool q
     const Endpoint endpoint{found->addresses.front(), peer.port};
     for (NamedPeer &named : named_) {
       // The peer as it is now; what somebody gave an endpoint to meanwhile is not among these any more.
-      if (named.key != peer.key || named.endpoint == endpoint) continue;
+      if (named.peer != peer.peer || named.endpoint == endpoint) continue;
       named.endpoint = endpoint;
-      std::optional<wireguard::PeerConfig> standing = wireguard_->peer(named.key);
+      WireGuardLink &wireguard = *links_[named.peer.link].wireguard;
+      std::optional<wireguard::PeerConfig> standing = wireguard.peer(named.peer.key);
       if (!standing) continue;
       standing->endpoint = endpoint;
-      wireguard_->set_peer(*standing);
+      wireguard.set_peer(*standing);
     }
   }
   co_return valid;
@@ -426,20 +517,27 @@ Task<> GatewayShard::wait_until_drained(Time deadline, std::function<void()> dra
 GatewayStatus GatewayShard::status() const {
   GatewayStatus status;
   status.name = options_.name;
-  status.listen = listening();
   status.started = started_;
-  status.threads = options_.wireguard.place.count;
+  status.threads = place_.count;
   status.flows = flows_.size();
   status.flows_limit = limits_.max_flows;
   status.connections = context_.stack().connections();
   status.ping_sockets = ping_sockets_;
   status.egress = egress_rules_;
-  if (wireguard_) {
-    status.public_key = wireguard_->public_key();
-    status.peers = wireguard_->peers();
-  }
-  if (gue_) status.gue = gue_->peer();
   status.counters = context_.counters();
+  for (uint16_t number = 0; number < links_.size(); number++) {
+    const OpenLink &link = links_[number];
+    LinkStatus &told = status.links.emplace_back();
+    told.name = link.options.name;
+    told.listen = listening(number);
+    if (link.wireguard) {
+      told.public_key = link.wireguard->public_key();
+      told.peers = link.wireguard->peers();
+    }
+    if (link.options.gue()) told.gue = link.gue ? link.gue->peer() : GuePeerStatus{};
+    told.counters = link.counters;
+    status.counters += link.counters;
+  }
   return status;
 }
 
@@ -451,8 +549,8 @@ std::vector<FlowStatus> GatewayShard::flows() {
     std::string host = flow.host.empty() ? flow.key.outside.to_string() : flow.host;
     if (flow.key.protocol != Protocol::tcp) host = static_cast<CarriedFlow &>(flow.owner).host();
     all.push_back({flow.key, std::move(host), shard_.link(flow.key.link).client_name(flow.client),
-                   kStates[static_cast<int>(flow.state())], flow.bytes_up, flow.bytes_down, flow.opened,
-                   flow.last_active});
+                   links_[flow.key.link].options.name, kStates[static_cast<int>(flow.state())], flow.bytes_up,
+                   flow.bytes_down, flow.opened, flow.last_active});
   });
   return all;
 }

@@ -172,11 +172,12 @@ class ForwardService::UdpForward final : DatagramPortOwner {
     key.protocol = Protocol::udp;
     key.inside = {*target_, forward().target_port ? forward().target_port : socket_->local().port};
     key.outside = service_.source_of(forward(), peer.client(), target_->is_v4());
-    std::optional<wireguard::PeerPlace> place = service_.place_of_(*target_);
+    std::optional<ClientPlace> place = service_.place_of_(*target_);
     if (!place || !place->id) {
       context.counters().drop(DropReason::wireguard_no_peer);
       return nullptr;
     }
+    key.link = place->link;
     auto made = std::make_unique<PeerFlow>(*this, peer, local);
     std::variant<Flow *, DropReason> admitted = context.draining
                                                     ? DropReason::too_many_flows
@@ -238,7 +239,7 @@ Result<Endpoint> ForwardService::listen(size_t index, const Endpoint &at) {
 std::optional<uint32_t> ForwardService::home(size_t index) const {
   auto found = udp_forwards_.find(index);
   if (found == udp_forwards_.end() || !found->second->target()) return std::nullopt;
-  const std::optional<wireguard::PeerPlace> place = place_of_(*found->second->target());
+  const std::optional<ClientPlace> place = place_of_(*found->second->target());
   return place ? std::optional(place->shard) : std::nullopt;
 }
 
@@ -288,7 +289,7 @@ Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
       co_return;
     }
   }
-  const std::optional<wireguard::PeerPlace> place = place_of_(*target);
+  const std::optional<ClientPlace> place = place_of_(*target);
   if (place && !place->id && !accepted.target) {
     accepted.target = target;
     hand_over_(place->shard, std::move(accepted));
@@ -323,6 +324,7 @@ Task<> ForwardService::serve_connection(AcceptedConnection accepted) {
   }
   FlowKey key;
   key.protocol = Protocol::tcp;
+  key.link = place->link;
   key.inside = {*target, port ? port : accepted.local.port};
   key.outside = source_of(forward, peer, key.inside.address.is_v4());
   std::variant<Flow *, DropReason> admitted = context_.draining

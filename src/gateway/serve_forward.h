@@ -15,7 +15,6 @@
 #include "gateway/serve_udp.h"
 #include "host/tcp.h"
 #include "host/udp.h"
-#include "wireguard/device.h"
 
 namespace slipgate {
 
@@ -31,7 +30,7 @@ class ForwardService final : public FlowOwner {
  public:
   using HandOver = std::function<void(uint32_t shard, AcceptedConnection connection)>;
   // Which client an inside address belongs to.
-  using PlaceOf = std::function<std::optional<wireguard::PeerPlace>(const IpAddress &address)>;
+  using PlaceOf = std::function<std::optional<ClientPlace>(const IpAddress &address)>;
 
   // `own`: addresses that stand in as source when the real one means nothing inside. `on_target`: a datagram forward
   // whose target is a name has another target than before.

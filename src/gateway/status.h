@@ -19,6 +19,7 @@ struct FlowStatus {
   FlowKey key;         // the inside
   std::string host;    // the other side: what was dialled, "203.0.113.2:80", or who serves it, "dns"
   std::string client;  // name of the peer
+  std::string link;    // that it came by
   std::string state;
   uint64_t bytes_up = 0, bytes_down = 0;
   Time opened, last_active;
@@ -45,19 +46,31 @@ struct SandboxStatus {
   uint64_t refused_calls = 0;  // system calls
 };
 
+struct LinkStatus {
+  std::string name;
+  Endpoint listen;  // with the port that its socket really has
+  wireguard::PublicKey public_key{};
+  std::optional<GuePeerStatus> gue;  // of a link of GUE, which has no key and no peers
+  std::vector<wireguard::PeerStatus> peers;
+  Counters counters;  // what its packets and datagrams were
+};
+
 struct GatewayStatus {
   std::string name;
-  Endpoint listen;  // of the link's socket, with the port it really has
-  wireguard::PublicKey public_key{};
-  std::optional<GuePeerStatus> gue;  // of a gateway that has GUE instead of WireGuard
+  std::vector<LinkStatus> links;
   Time started;
   size_t threads = 1;
   size_t flows = 0, flows_limit = 0, connections = 0;
   bool ping_sockets = true;
   std::vector<std::string> egress;  // its rules, as they were written, without users and passwords
-  std::vector<wireguard::PeerStatus> peers;
-  Counters counters;
   SandboxStatus sandbox;
+  Counters counters;  // of links and all that is behind them
+
+  size_t peers() const {
+    size_t sum = 0;
+    for (const LinkStatus &link : links) sum += link.peers.size();
+    return sum;
+  }
 };
 
 }  // namespace slipgate

@@ -1,44 +1,35 @@
 #include "link/gue_link.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "base/log.h"
+#include "wire/ip.h"
 
 namespace slipgate {
 
 namespace {
 
 constexpr int kLinkRank = 2;
-// Received runs that may be alive at one time: what streams hold unread. 128 MB, of which 2 MB stay for reuse.
-constexpr size_t kMostBatchBuffers = 2048;
-constexpr size_t kKeptBatchBuffers = 32;
-constexpr uint32_t kSingleBuffer = 2048;
-constexpr size_t kMostSingleBuffers = 16384;
-constexpr size_t kKeptSingleBuffers = 256;
 
 }  // namespace
 
-Result<std::unique_ptr<GueLink>> GueLink::open(Loop &loop, const GueLinkOptions &options, uint16_t number,
-                                               LinkEvents &events, Counters &counters) {
-  std::unique_ptr<GueLink> link(new GueLink(loop, options, number, events, counters));
+Result<std::unique_ptr<GueLink>> GueLink::open(Loop &loop, const GueLinkOptions &options, LinkPlace place,
+                                               LinkBuffers &buffers, LinkEvents &events, Counters &counters) {
+  std::unique_ptr<GueLink> link(new GueLink(loop, options, place, buffers, events, counters));
   const UdpSocketOptions socket{.listen = options.listen, .queue_capacity = options.transmit_queue_capacity};
   Result<std::unique_ptr<UdpSocket>> opened =
-      UdpSocket::open(loop, *link, link->batches_, link->singles_, counters, socket);
+      UdpSocket::open(loop, *link, buffers.batches, buffers.singles, counters, socket);
   if (!opened) return opened.error();
   link->socket_ = std::move(*opened);
   if (options.peer) link->set_peer(*options.peer);
   return link;
 }
 
-GueLink::GueLink(Loop &loop, const GueLinkOptions &options, uint16_t number, LinkEvents &events, Counters &counters)
-    : loop_(loop),
-      events_(events),
-      number_(number),
-      options_(options),
-      counters_(counters),
-      batches_(UdpSocket::kBatchBuffer, kMostBatchBuffers, kKeptBatchBuffers),
-      singles_(kSingleBuffer, kMostSingleBuffers, kKeptSingleBuffers) {}
+GueLink::GueLink(Loop &loop, const GueLinkOptions &options, LinkPlace link, LinkBuffers &buffers, LinkEvents &events,
+                 Counters &counters)
+    : loop_(loop), events_(events), link_(link), options_(options), counters_(counters), buffers_(buffers) {}
 
 GueLink::~GueLink() {
   loop_.forget(*this);
@@ -86,11 +77,23 @@ void GueLink::receive(Datagram &datagram) {
     counters_.drop(DropReason::gue_bad_header);
     return;
   }
+  if (!is_allowed(packet.bytes(), payload.v4)) {  // lesson: gue-allowed-ips
+    counters_.drop(DropReason::gue_bad_source);
+    return;
+  }
   last_heard_ = loop_.now();
   heard(datagram.path, payload.v4, payload.has_header);
-  packet.client = kClient;
-  packet.link = number_;
+  packet.client = client();
+  packet.link = link_.number;
   arrived_.push_back(std::move(packet));
+}
+
+// What is too short to say where it comes from is for the shard to drop.
+bool GueLink::is_allowed(Bytes packet, bool v4) const {
+  const std::vector<IpPrefix> &allowed = options_.allowed_ips;
+  if (allowed.empty() || packet.size() < (v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header))) return true;
+  const IpAddress source = v4 ? view_as<Ipv4Header>(packet)->source() : view_as<Ipv6Header>(packet)->source();
+  return std::ranges::any_of(allowed, [&](const IpPrefix &prefix) { return prefix.contains(source); });
 }
 
 bool GueLink::is_peer(const Endpoint &remote) const {
@@ -149,6 +152,16 @@ void GueLink::send(std::span<Packet> packets) {
   loop_.at_turn_end(*this, kLinkRank);
 }
 
+void GueLink::send_passed_on(Bytes bytes) {
+  Packet packet = buffers_.allocate(bytes.size());
+  if (!packet) {
+    counters_.drop(DropReason::buffers_exhausted);
+    return;
+  }
+  std::memcpy(packet.data(), bytes.data(), bytes.size());
+  send({&packet, 1});
+}
+
 bool GueLink::with_header(const Way &way) const {
   return options_.encapsulation == GueLinkOptions::Encapsulation::gue || way.header;
 }
@@ -157,8 +170,7 @@ bool GueLink::with_header(const Way &way) const {
 bool GueLink::put_header(Packet &packet, bool v4) {
   const GueHeader header = gue_header(v4);
   if (packet.headroom() < sizeof(header)) {  // of another link, where it was received in a run
-    const bool small = Packet::kHeadroom + packet.size() + Packet::kTailroom <= kSingleBuffer;
-    Packet copy = (small ? singles_ : batches_).allocate(packet.size());
+    Packet copy = buffers_.allocate(packet.size());
     if (!copy) return false;
     std::memcpy(copy.data(), packet.data(), packet.size());
     packet = std::move(copy);
@@ -173,7 +185,7 @@ void GueLink::on_timer(Timer &, Time now) {
   const auto &[v6, v4] = *ways_;
   for (const Way *way : {&v4, &v6}) {
     if (way == &v6 && v6.path.remote == v4.path.remote) continue;
-    if (Packet empty = singles_.allocate(0)) socket_->queue(std::move(empty), way->path);
+    if (Packet empty = buffers_.singles.allocate(0)) socket_->queue(std::move(empty), way->path);
   }
   loop_.timers().arm(keepalive_, now + seconds(options_.keepalive));
   loop_.at_turn_end(*this, kLinkRank);

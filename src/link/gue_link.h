@@ -18,6 +18,7 @@
 #include "io/loop.h"
 #include "io/udp_socket.h"
 #include "link/link.h"
+#include "link/link_buffers.h"
 #include "link/options.h"
 #include "wire/gue.h"
 
@@ -33,18 +34,19 @@ struct GuePeerStatus {
 
 class GueLink final : public Link, public TurnEnd, private TimerTarget, private UdpSocketOwner {
  public:
-  // The one client of this link (Packet::client).
-  static constexpr uint32_t kClient = 1;
-
-  // Binds the socket. `number` is what the shard calls this link.
-  static Result<std::unique_ptr<GueLink>> open(Loop &loop, const GueLinkOptions &options, uint16_t number,
-                                               LinkEvents &events, Counters &counters);
+  // Binds the socket.
+  static Result<std::unique_ptr<GueLink>> open(Loop &loop, const GueLinkOptions &options, LinkPlace link,
+                                               LinkBuffers &buffers, LinkEvents &events, Counters &counters);
   ~GueLink() override;
 
   void send(std::span<Packet> packets) override;
   std::string client_name(uint32_t client) const override;
   void on_turn_end() override;
 
+  // The one client of this link (Packet::client).
+  uint32_t client() const { return link_.first_client(); }
+  // The other shards' way here: what one of them has for the peer.
+  void send_passed_on(Bytes packet);
   // Where the socket really listens.
   Endpoint local() const { return socket_->local(); }
   // What the configured peer's name stands for now.
@@ -58,7 +60,8 @@ class GueLink final : public Link, public TurnEnd, private TimerTarget, private 
     bool header = false;
   };
 
-  GueLink(Loop &loop, const GueLinkOptions &options, uint16_t number, LinkEvents &events, Counters &counters);
+  GueLink(Loop &loop, const GueLinkOptions &options, LinkPlace link, LinkBuffers &buffers, LinkEvents &events,
+          Counters &counters);
 
   void on_datagrams(std::span<Datagram> datagrams) override;
   void on_queue_empty() override {}
@@ -66,6 +69,7 @@ class GueLink final : public Link, public TurnEnd, private TimerTarget, private 
 
   void receive(Datagram &datagram);
   bool is_peer(const Endpoint &remote) const;
+  bool is_allowed(Bytes packet, bool v4) const;
   void heard(const DatagramPath &path, bool v4, bool header);
   bool with_header(const Way &way) const;
   bool put_header(Packet &packet, bool v4);
@@ -73,11 +77,10 @@ class GueLink final : public Link, public TurnEnd, private TimerTarget, private 
 
   Loop &loop_;
   LinkEvents &events_;
-  const uint16_t number_;
+  const LinkPlace link_;
   const GueLinkOptions options_;
   Counters &counters_;
-  BufferPool batches_;  // what the socket receives into
-  BufferPool singles_;  // lone datagrams, keepalives
+  LinkBuffers &buffers_;
   std::optional<Endpoint> peer_;
   std::optional<std::array<Way, 2>> ways_;  // [v4]; none: nobody was heard of
   std::vector<Packet> arrived_;             // inside packets while the shard has them

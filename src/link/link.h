@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -19,6 +20,15 @@ class LinkEvents {
 
  protected:
   ~LinkEvents() = default;
+};
+
+// Which of a shard's links one is. Clients are numbered over all of them: the n-th of a link, counted from 0, is
+// number + 1 + n * count.
+struct LinkPlace {
+  uint16_t number = 0;
+  uint16_t count = 1;
+
+  uint32_t first_client() const { return number + 1u; }
 };
 
 class Link {

@@ -52,10 +52,14 @@ struct GueLinkOptions {
   uint16_t peer_port = 0;
   Accept accept = Accept::endpoint;
   Encapsulation encapsulation = Encapsulation::as_peer;
+  // Inside addresses that are the peer's; packets from others are dropped. None: any, and no other client's packets are
+  // meant for it.
+  std::vector<IpPrefix> allowed_ips;
   uint16_t keepalive = 0;                 // seconds between empty datagrams; 0: none
   size_t transmit_queue_capacity = 1024;  // packets
 
   bool has_fixed_peer() const { return peer || !peer_name.empty(); }
+  bool operator==(const GueLinkOptions &) const = default;
 };
 
 // An interface's own address, with the length of the network that it is in.

@@ -9,7 +9,8 @@ Result<std::unique_ptr<WireGuardInterface>> WireGuardInterface::open(Loop &loop,
       TunDevice::open(loop, *made, made->counters_, options.interface, options.wireguard.mtu);
   if (!device) return device.error();
   made->device_ = std::move(*device);
-  Result<std::unique_ptr<WireGuardLink>> link = WireGuardLink::open(loop, options.wireguard, 0, *made, made->counters_);
+  Result<std::unique_ptr<WireGuardLink>> link =
+      WireGuardLink::open(loop, options.wireguard, {}, made->buffers_, *made, made->counters_);
   if (!link) return link.error();
   made->link_ = std::move(*link);
   // Padding stays within what whoever set the MTU reckoned with. In another namespace nobody tells us.

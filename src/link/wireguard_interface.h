@@ -38,6 +38,7 @@ class WireGuardInterface final : private LinkEvents, private TunEvents {
   void on_tun_gone() override;
 
   Counters counters_;
+  LinkBuffers buffers_;
   std::unique_ptr<TunDevice> device_;
   std::unique_ptr<WireGuardLink> link_;
   std::unique_ptr<MtuWatch> mtu_watch_;

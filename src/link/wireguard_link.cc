@@ -14,13 +14,6 @@ namespace slipgate {
 namespace {
 
 constexpr int kLinkRank = 2;
-// Received runs that may be alive at one time: what streams hold unread. 128 MB, of which 2 MB stay for reuse.
-constexpr size_t kMostBatchBuffers = 2048;
-constexpr size_t kKeptBatchBuffers = 32;
-// Lone datagrams, handshake messages and keepalives.
-constexpr uint32_t kSingleBuffer = 2048;
-constexpr size_t kMostSingleBuffers = 16384;
-constexpr size_t kKeptSingleBuffers = 256;
 
 Duration wall_offset() {
   auto wall = std::chrono::system_clock::now().time_since_epoch();
@@ -31,7 +24,7 @@ int shard_bits(const ShardPlace &place) {
   return std::bit_width(place.count - 1);
 }
 
-wireguard::DeviceConfig device_config(const WireGuardLinkOptions &options) {
+wireguard::DeviceConfig device_config(const WireGuardLinkOptions &options, LinkPlace link) {
   wireguard::DeviceConfig config;
   config.private_key = options.private_key;
   for (const WireGuardPeerOptions &peer : options.peers) config.peers.push_back(peer.config);
@@ -39,6 +32,8 @@ wireguard::DeviceConfig device_config(const WireGuardLinkOptions &options) {
   config.wall_offset = wall_offset();
   config.shard_bits = shard_bits(options.place);
   config.shard = options.place.number;
+  config.first_id = link.first_client();
+  config.id_step = link.count;
   return config;
 }
 
@@ -64,27 +59,27 @@ std::array<sock_filter, 10> steering_program(const ShardPlace &place) {
 }  // namespace
 
 Result<std::unique_ptr<WireGuardLink>> WireGuardLink::open(Loop &loop, const WireGuardLinkOptions &options,
-                                                           uint16_t number, LinkEvents &events, Counters &counters) {
-  std::unique_ptr<WireGuardLink> link(new WireGuardLink(loop, options, number, events, counters));
-  if (Result<uint16_t> bound = link->bind(options.listen.port); !bound) return bound.error();
-  link->use_bound();
+                                                           LinkPlace link, LinkBuffers &buffers, LinkEvents &events,
+                                                           Counters &counters) {
+  std::unique_ptr<WireGuardLink> made(new WireGuardLink(loop, options, link, buffers, events, counters));
+  if (Result<uint16_t> bound = made->bind(options.listen.port); !bound) return bound.error();
+  made->use_bound();
   // A peer with an endpoint and a persistent keepalive is called at once.
-  link->loop_.at_turn_end(*link, kLinkRank);
-  return link;
+  made->loop_.at_turn_end(*made, kLinkRank);
+  return made;
 }
 
-WireGuardLink::WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, uint16_t number, LinkEvents &events,
-                             Counters &counters)
+WireGuardLink::WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, LinkPlace link, LinkBuffers &buffers,
+                             LinkEvents &events, Counters &counters)
     : loop_(loop),
       events_(events),
-      number_(number),
+      number_(link.number),
       place_(options.place),
       listen_(options.listen),
       queue_capacity_(options.transmit_queue_capacity),
       counters_(counters),
-      batches_(UdpSocket::kBatchBuffer, kMostBatchBuffers, kKeptBatchBuffers),
-      singles_(kSingleBuffer, kMostSingleBuffers, kKeptSingleBuffers),
-      device_(device_config(options), singles_, counters, loop.now()) {
+      buffers_(buffers),
+      device_(device_config(options, link), buffers.singles, counters, loop.now()) {
   device_.on_handshake = [this](uint32_t peer, const DatagramPath &path) {
     if (on_handshake) on_handshake(peer, path);
   };
@@ -97,7 +92,7 @@ WireGuardLink::~WireGuardLink() {
 // The first of several shards finds the port free, and what the others join is its group.
 Result<std::unique_ptr<UdpSocket>> WireGuardLink::open_socket(const Endpoint &at) {
   UdpSocketOptions options{.listen = at, .queue_capacity = queue_capacity_};
-  auto open = [&] { return UdpSocket::open(loop_, *this, batches_, singles_, counters_, options); };
+  auto open = [&] { return UdpSocket::open(loop_, *this, buffers_.batches, buffers_.singles, counters_, options); };
   Result<std::unique_ptr<UdpSocket>> socket = Error{};
   if (place_.count > 1) {
     if (place_.number == 0) {
@@ -173,8 +168,7 @@ void WireGuardLink::on_datagrams(std::span<Datagram> datagrams) {
 }
 
 void WireGuardLink::receive_passed_on(Bytes bytes, const std::optional<DatagramPath> &initiation_from) {
-  const bool small = Packet::kHeadroom + bytes.size() + Packet::kTailroom <= kSingleBuffer;
-  Packet packet = (small ? singles_ : batches_).allocate(bytes.size());
+  Packet packet = buffers_.allocate(bytes.size());
   if (!packet) {
     counters_.drop(DropReason::buffers_exhausted);
     return;

@@ -14,6 +14,7 @@
 #include "io/loop.h"
 #include "io/udp_socket.h"
 #include "link/link.h"
+#include "link/link_buffers.h"
 #include "link/options.h"
 #include "link/wireguard_control.h"
 #include "wireguard/device.h"
@@ -26,9 +27,9 @@ class WireGuardLink final : public Link,
                             private TimerTarget,
                             private UdpSocketOwner {
  public:
-  // Binds the socket. `number` is what the shard calls this link.
-  static Result<std::unique_ptr<WireGuardLink>> open(Loop &loop, const WireGuardLinkOptions &options, uint16_t number,
-                                                     LinkEvents &events, Counters &counters);
+  // Binds the socket.
+  static Result<std::unique_ptr<WireGuardLink>> open(Loop &loop, const WireGuardLinkOptions &options, LinkPlace link,
+                                                     LinkBuffers &buffers, LinkEvents &events, Counters &counters);
   ~WireGuardLink() override;
 
   void send(std::span<Packet> packets) override;
@@ -78,8 +79,8 @@ class WireGuardLink final : public Link,
   std::function<void(std::span<wireguard::Output::Elsewhere>)> on_elsewhere;
 
  private:
-  WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, uint16_t number, LinkEvents &events,
-                Counters &counters);
+  WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, LinkPlace link, LinkBuffers &buffers,
+                LinkEvents &events, Counters &counters);
 
   Result<std::unique_ptr<UdpSocket>> open_socket(const Endpoint &at);
   void on_datagrams(std::span<Datagram> datagrams) override;
@@ -98,8 +99,7 @@ class WireGuardLink final : public Link,
   const size_t queue_capacity_;
   Counters &counters_;
   uint32_t mark_ = 0;
-  BufferPool batches_;  // what the socket receives into
-  BufferPool singles_;  // lone datagrams, handshakes, keepalives
+  LinkBuffers &buffers_;
   wireguard::Device device_;
   wireguard::Output output_;
   std::vector<Packet> arrived_;  // inside packets while the shard has them

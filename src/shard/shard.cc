@@ -27,21 +27,22 @@ Shard::~Shard() {
   loop_.forget(*this);
 }
 
-uint16_t Shard::attach(Link &link) {
-  links_.push_back(&link);
+uint16_t Shard::attach(Link &link, Counters *counters) {
+  links_.push_back({&link, counters ? counters : &counters_});
   return static_cast<uint16_t>(links_.size() - 1);
 }
 
 void Shard::capture_to(Capture::Sink sink) {
-  auto client_name = [this](uint16_t number, uint32_t client) { return links_[number]->client_name(client); };
+  auto client_name = [this](uint16_t number, uint32_t client) { return links_[number].link->client_name(client); };
   capture_ = std::make_unique<Capture>(loop_, counters_, std::move(client_name), std::move(sink));
 }
 
 void Shard::from_link(std::span<Packet> packets) {
   batch_.clear();
   for (Packet &packet : packets) {
-    counters_.packets_from_link++;
-    counters_.bytes_from_link += packet.size();
+    Counters &of_link = *links_[packet.link].counters;
+    of_link.packets_from_link++;
+    of_link.bytes_from_link += packet.size();
     std::variant<ParsedPacket, DropReason> parsed = parse_packet(packet.bytes());
     if (DropReason *reason = std::get_if<DropReason>(&parsed)) {
       counters_.drop(*reason);
@@ -69,20 +70,23 @@ void Shard::from_link(std::span<Packet> packets) {
 }
 
 void Shard::forward(LinkPacket &&packet, uint16_t link) {
-  const FlowKey &key = packet.parsed.key;
+  const bool v4 = packet.parsed.key.is_v4();
   packet.packet.resize(packet.parsed.length);
   if (packet.parsed.ttl <= 1) {
-    counters_.drop(DropReason::ttl_expired);
-    if (capture_) capture_->from_link(packet.packet, name_of(DropReason::ttl_expired));
-    const bool v4 = key.is_v4();
-    const IpAddress hop = neighbours_->hop_address(v4);
-    stack_.send_icmp_error(key, packet.packet.bytes(), hop.is_unspecified() ? key.outside.address : hop,
-                           v4 ? icmp::kTimeExceeded : icmpv6::kTimeExceeded,
-                           v4 ? icmp::kTtlExceeded : icmpv6::kHopLimitExceeded);
-    return;
+    return refuse(packet, DropReason::ttl_expired, v4 ? icmp::kTimeExceeded : icmpv6::kTimeExceeded,
+                  v4 ? icmp::kTtlExceeded : icmpv6::kHopLimitExceeded, 0);
+  }
+  const uint16_t mtu = stack_.link_mtu(link);
+  if (packet.parsed.length > mtu && packet.parsed.dont_fragment) {
+    return refuse(packet, DropReason::message_too_long, v4 ? icmp::kDestinationUnreachable : icmpv6::kPacketTooBig,
+                  v4 ? icmp::kFragmentationNeeded : 0, mtu);
   }
   if (capture_) capture_->from_link(packet.packet, "forwarded");
-  if (key.is_v4()) {
+  if (packet.parsed.length > mtu) {
+    stack_.pass_through(packet, {link, neighbours_->hop_address(v4)});
+    return;
+  }
+  if (v4) {
     Ipv4Header &header = *view_as<Ipv4Header>(packet.packet.mutable_bytes());
     header.ttl--;
     set_ipv4_checksum(header);
@@ -91,6 +95,14 @@ void Shard::forward(LinkPacket &&packet, uint16_t link) {
   }
   packet.packet.link = link;
   output({&packet.packet, 1});
+}
+
+void Shard::refuse(const LinkPacket &packet, DropReason reason, uint8_t type, uint8_t code, uint32_t mtu) {
+  const FlowKey &key = packet.parsed.key;
+  counters_.drop(reason);
+  if (capture_) capture_->from_link(packet.packet, name_of(reason));
+  const IpAddress hop = neighbours_->hop_address(key.is_v4());
+  stack_.send_icmp_error(key, packet.packet.bytes(), hop.is_unspecified() ? key.outside.address : hop, type, code, mtu);
 }
 
 void Shard::on_turn_end() {
@@ -105,14 +117,16 @@ void Shard::output(std::span<Packet> packets) {
   // Runs of one link go on as one batch.
   while (!packets.empty()) {
     uint16_t link = packets[0].link;
+    const Attached &attached = links_[link];
+    Counters &of_link = *attached.counters;
     size_t run = 0;
     while (run < packets.size() && packets[run].link == link) {
-      counters_.packets_to_link++;
-      counters_.bytes_to_link += packets[run].size();
+      of_link.packets_to_link++;
+      of_link.bytes_to_link += packets[run].size();
       if (capture_) capture_->to_link(packets[run]);
       run++;
     }
-    links_[link]->send(packets.first(run));
+    attached.link->send(packets.first(run));
     packets = packets.subspan(run);
   }
 }

@@ -42,8 +42,9 @@ class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
   Shard(Loop &loop, const StackConfig &config, StackEvents &events, const Neighbours *neighbours = nullptr);
   ~Shard();
 
-  // The number by which packets name this link from now on (Packet::link).
-  uint16_t attach(Link &link);
+  // The number by which packets name this link from now on (Packet::link). Its inside packets are counted in
+  // `counters`, or with all that the shard counts.
+  uint16_t attach(Link &link, Counters *counters = nullptr);
 
   // From now on every packet is captured. Links are attached.
   void capture_to(Capture::Sink sink);
@@ -59,17 +60,23 @@ class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
 
   Stack &stack() { return stack_; }
   Counters &counters() { return counters_; }
-  Link &link(uint16_t number) { return *links_[number]; }
+  Link &link(uint16_t number) { return *links_[number].link; }
 
  private:
-  // One hop further: to the other client's link, or its TTL has run out.
+  struct Attached {
+    Link *link;
+    Counters *counters;
+  };
+
+  // One hop further: to the other client's link, or its TTL has run out, or it is too large for that link.
   void forward(LinkPacket &&packet, uint16_t link);
+  void refuse(const LinkPacket &packet, DropReason reason, uint8_t type, uint8_t code, uint32_t mtu);
 
   Loop &loop_;
   const Neighbours *neighbours_;
   Counters counters_;
   BufferPool transmit_pool_;
-  std::vector<Link *> links_;
+  std::vector<Attached> links_;  // by number
   std::vector<LinkPacket> batch_;
   std::unique_ptr<Capture> capture_;  // null: off
   Stack stack_;

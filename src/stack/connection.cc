@@ -433,7 +433,7 @@ void Connection::after() {
       handshake_ = std::max<Duration>(growth_start_ - opened_at_, microseconds(1));
     }
     pcb_->mss = std::max(pcb_->mss, kLeastMss);  // lesson: tcp-least-mss
-    fit_path(world_.paths.mtu_to(key.inside.address));
+    fit_path(world_.paths.mtu_to(key.link, key.inside.address));
     world_.counters.tcp_flows_opened++;
     readable();
     writable_again();

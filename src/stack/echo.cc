@@ -106,8 +106,8 @@ void Stack::World::icmp_error_from_inside(const LinkPacket &packet, Bytes messag
     if (entry && entry->kind == TcpEntry::Kind::connection) {
       Connection &connection = static_cast<Connection &>(*entry);
       if (too_big && connection.has_outstanding(sequence)) {  // lesson: tcp-path-mtu-of-a-segment-in-flight
-        paths.learn(key.inside.address, mtu);
-        connection.fit_path(paths.mtu_to(key.inside.address));
+        paths.learn(key.link, key.inside.address, mtu);
+        connection.fit_path(paths.mtu_to(key.link, key.inside.address));
         return;
       }
       if (unreachable && connection.awaits_answer_to(sequence)) {

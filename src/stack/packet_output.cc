@@ -66,7 +66,7 @@ bool PacketOutput::take(const pbuf *chain, uint16_t link, bool dont_fragment, si
   }
   // A TCP segment is as large as its connection knows that it may be.
   const bool datagram = protocol == static_cast<uint8_t>(Protocol::udp);
-  const size_t mtu = paths_.any() && datagram ? paths_.mtu_to(destination_of(first, v4)) : paths_.link_mtu();
+  const size_t mtu = paths_.any() && datagram ? paths_.mtu_to(link, destination_of(first, v4)) : paths_.link_mtu(link);
   if (chain->tot_len > mtu) return take_large(chain, link, dont_fragment);
   Packet packet = sink_.allocate(chain->tot_len);
   if (!packet) return send(Packet(), link);
@@ -203,7 +203,7 @@ bool PacketOutput::take_large(const pbuf *chain, uint16_t link, bool dont_fragme
 
 bool PacketOutput::send(IpFields fields, Bytes message, Bytes payload, uint16_t link) {
   size_t first = batch_.size();
-  const uint16_t mtu = paths_.mtu_to(fields.destination);
+  const uint16_t mtu = paths_.mtu_to(link, fields.destination);
   if (fields.header_size() + message.size() + payload.size() > mtu) {
     fields.identification = identification_.next(fields.source, fields.destination);
   }

@@ -23,8 +23,8 @@ void Stack::World::input(LinkPacket &&packet) {
     std::optional<LinkPacket> whole = reassembly_.add(std::move(packet));
     if (!whole) return;
     whole->parsed.dont_fragment = false;  // who sent it in pieces minds no others
-    if (std::optional<IpAddress> hop = events.passes_through(whole->parsed.key, whole->packet.client)) {
-      pass_through(*whole, *hop);
+    if (std::optional<Passage> passage = events.passes_through(whole->parsed.key, whole->packet.client)) {
+      pass_through(*whole, *passage);
       return;
     }
     input(std::move(*whole));
@@ -44,13 +44,13 @@ void Stack::World::input(LinkPacket &&packet) {
   counters.drop(DropReason::unknown_protocol);
 }
 
-void Stack::World::pass_through(const LinkPacket &packet, const IpAddress &hop) {
+void Stack::World::pass_through(const LinkPacket &packet, const Passage &passage) {
   const ParsedPacket &parsed = packet.parsed;
   const Bytes bytes = packet.packet.bytes().first(parsed.length);
   const bool v4 = parsed.key.is_v4();
   if (parsed.ttl <= 1) {
     counters.drop(DropReason::ttl_expired);
-    send_icmp_error(parsed.key, bytes, hop.is_unspecified() ? parsed.key.outside.address : hop,
+    send_icmp_error(parsed.key, bytes, passage.hop.is_unspecified() ? parsed.key.outside.address : passage.hop,
                     v4 ? icmp::kTimeExceeded : icmpv6::kTimeExceeded,
                     v4 ? icmp::kTtlExceeded : icmpv6::kHopLimitExceeded, 0);
     return;
@@ -62,7 +62,7 @@ void Stack::World::pass_through(const LinkPacket &packet, const IpAddress &hop) 
                   .traffic_class = parsed.traffic_class,
                   .dont_fragment = false};
   pending();
-  output.send(fields, {}, bytes.subspan(parsed.transport_offset), parsed.key.link);
+  output.send(fields, {}, bytes.subspan(parsed.transport_offset), passage.link);
 }
 
 void Stack::flush() {
@@ -117,8 +117,16 @@ void Stack::send_icmp_error(const FlowKey &key, Bytes original, const IpAddress 
   world_->send_icmp_error(key, original, from, type, code, info32, ttl);
 }
 
-void Stack::learn_path_mtu(const IpAddress &to, uint32_t mtu) {
-  world_->paths.learn(to, mtu);
+void Stack::pass_through(const LinkPacket &packet, const Passage &passage) {
+  world_->pass_through(packet, passage);
+}
+
+void Stack::learn_path_mtu(uint16_t link, const IpAddress &to, uint32_t mtu) {
+  world_->paths.learn(link, to, mtu);
+}
+
+uint16_t Stack::link_mtu(uint16_t link) const {
+  return world_->paths.link_mtu(link);
 }
 
 size_t Stack::connections() const {

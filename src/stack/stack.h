@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/counters.h"
 #include "base/timer_wheel.h"
@@ -21,7 +22,8 @@
 namespace slipgate {
 
 struct StackConfig {
-  uint16_t mtu = 1420;                      // largest packet towards the link
+  uint16_t mtu = 1420;                      // largest packet towards a link
+  std::vector<uint16_t> link_mtus;          // of those that differ, by their numbers
   size_t tcp_buffer_size = 4 << 20;         // most bytes held per direction of a TCP flow; grows to it on demand
   Congestion congestion = Congestion::bbr;  // how TCP sends towards clients
   size_t max_connections = 262144;
@@ -35,6 +37,12 @@ struct DatagramInfo {
   uint8_t ttl = 64;
   uint8_t traffic_class = 0;
   bool dont_fragment = false;
+};
+
+// Of a packet from one client to another: the other's link, and whose hop this is.
+struct Passage {
+  uint16_t link = 0;
+  IpAddress hop;
 };
 
 // Called inside input() and timers, may call back into the stack.
@@ -52,8 +60,8 @@ class StackEvents {
   // An ICMP error from inside about a UDP datagram or echo that we sent: `key` is the flow it concerns.
   virtual void on_icmp_error(const FlowKey &key, uint32_t client, uint8_t type, uint8_t code, uint32_t mtu) = 0;
   // Where a packet goes that came in fragments. None: here. Else to another client, one hop further and in fragments
-  // again; the address is whose hop that is (whole packets between clients never come to the stack).
-  virtual std::optional<IpAddress> passes_through(const FlowKey &, uint32_t) { return std::nullopt; }
+  // again (whole packets between clients never come to the stack, but for those that are too large).
+  virtual std::optional<Passage> passes_through(const FlowKey &, uint32_t) { return std::nullopt; }
 
  protected:
   ~StackEvents() = default;
@@ -105,10 +113,14 @@ class Stack {
   void send_icmp_error(const FlowKey &key, Bytes original, const IpAddress &from, uint8_t type, uint8_t code,
                        uint32_t info32 = 0, uint8_t ttl = kDefaultTtl);
 
+  // A packet from one client to another, sent on in fragments where it is too large for the other's link.
+  void pass_through(const LinkPacket &packet, const Passage &passage);
+
   // The path to this address of a client takes packets of no more than `mtu` bytes ("packet too big" from inside, by
   // on_icmp_error(), once it is known to be that client's): datagrams are cut to it, for ten minutes. Connections learn
   // for themselves.
-  void learn_path_mtu(const IpAddress &to, uint32_t mtu);
+  void learn_path_mtu(uint16_t link, const IpAddress &to, uint32_t mtu);
+  uint16_t link_mtu(uint16_t link) const;
 
   size_t connections() const;
 

@@ -33,13 +33,13 @@ extern "C" u32_t slipgate_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, c
 LwipScope::LwipScope(Stack::World &world, Connection &connection)
     : world_(world), connection_(&connection), link_(connection.key.link), dont_fragment_(true) {
   open_scope = this;
-  access_show(connection.pcb_, connection.time_wait_, lwip_ticks(world.timers.now()), world.config.mtu);
+  access_show(connection.pcb_, connection.time_wait_, lwip_ticks(world.timers.now()), world.paths.link_mtu(link_));
 }
 
 LwipScope::LwipScope(Stack::World &world, uint16_t link, bool dont_fragment)
     : world_(world), connection_(nullptr), link_(link), dont_fragment_(dont_fragment) {
   open_scope = this;
-  access_show(nullptr, nullptr, lwip_ticks(world.timers.now()), world.config.mtu);
+  access_show(nullptr, nullptr, lwip_ticks(world.timers.now()), world.paths.link_mtu(link_));
 }
 
 LwipScope::~LwipScope() {
@@ -96,7 +96,7 @@ Stack::World::World(const StackConfig &stack_config, TimerWheel &wheel, StackOut
       events(stack_events),
       counters(stack_counters),
       reassembled(Reassembly::kBufferBytes, std::max<size_t>(stack_config.max_fragments / 4, 1) + kHeldReassembled, 4),
-      paths(wheel, stack_config.mtu, stack_config.secret),
+      paths(wheel, stack_config.mtu, stack_config.link_mtus, stack_config.secret),
       output(stack_output, stack_counters, stack_config, paths),
       table(stack_config.secret),
       reassembly_({.most_datagrams = std::max<size_t>(stack_config.max_fragments / 4, 1)}, reassembled, wheel,

@@ -46,6 +46,7 @@ class Stack::World final {
 
   // A packet from a link: by its protocol to one of these.
   void input(LinkPacket &&packet);
+  void pass_through(const LinkPacket &packet, const Passage &passage);
   void input_tcp(LinkPacket &&packet);   // tcp_input.cc
   void input_udp(LinkPacket &&packet);   // udp.cc
   void input_icmp(LinkPacket &&packet);  // echo.cc
@@ -128,7 +129,6 @@ class Stack::World final {
   void input_no_connection(LinkPacket &&packet);
   void input_to_request(HeldSyn &syn, const LinkPacket &packet);
   bool send_longest_datagram(const FlowKey &key, Bytes payload, const DatagramInfo &info);
-  void pass_through(const LinkPacket &packet, const IpAddress &hop);
   void icmp_error_from_inside(const LinkPacket &packet, Bytes message);
 
   Reassembly reassembly_;

@@ -34,13 +34,13 @@ AllowedIps::Bits AllowedIps::Bits::first(int length) const {
   return {high & mask(length), low & mask(length - 64)};
 }
 
-PrefixOwner *AllowedIps::find(const IpAddress &address, int shortest) const {
+AllowedIps::Match AllowedIps::match(const IpAddress &address, int shortest) const {
   const Bits bits = Bits::of(address);
-  PrefixOwner *best = nullptr;
+  Match best;
   for (uint32_t at = roots_[address.is_v4()]; at != kNone;) {
     const Node &node = nodes_[at];
     if (bits.common(node.bits) < node.length) break;
-    if (node.owner && node.length >= shortest) best = node.owner;  // lesson: wg-longest-prefix-wins
+    if (node.owner && node.length >= shortest) best = {node.owner, node.length};  // lesson: wg-longest-prefix-wins
     if (node.length == address.family_bits()) break;
     at = node.child[bits.at(node.length)];
   }

@@ -31,8 +31,13 @@ class AllowedIps {
   PrefixOwner *set(const IpPrefix &prefix, PrefixOwner &owner);
   void remove(const IpPrefix &prefix);
 
-  // Null: nobody's. Prefixes shorter than `shortest` do not count.
-  PrefixOwner *find(const IpAddress &address, int shortest = 0) const;
+  struct Match {
+    PrefixOwner *owner = nullptr;  // null: nobody's
+    int length = 0;                // of the prefix
+  };
+  // Prefixes shorter than `shortest` do not count.
+  Match match(const IpAddress &address, int shortest = 0) const;
+  PrefixOwner *find(const IpAddress &address, int shortest = 0) const { return match(address, shortest).owner; }
   size_t size() const { return size_; }
 
  private:

@@ -49,7 +49,9 @@ class Device::State {
                 pool,
                 counters,
                 config.mtu},
-        macs_(common_.identity.public_key) {
+        macs_(common_.identity.public_key),
+        id_step_(config.id_step),
+        next_id_(config.first_id) {
     for (const PeerConfig &peer : config.peers) set_peer(peer, now);
   }
 
@@ -80,9 +82,9 @@ class Device::State {
     return found == by_key_.end() ? nullptr : found->second;
   }
   std::optional<PeerPlace> place_of(const IpAddress &address, int shortest) const {
-    const PrefixOwner *owner = common_.allowed_ips.find(address, shortest);
+    const auto [owner, length] = common_.allowed_ips.match(address, shortest);
     if (!owner) return std::nullopt;
-    return PeerPlace{owner->shard, lives_here(*owner) ? static_cast<const Peer *>(owner)->id() : 0};
+    return PeerPlace{owner->shard, lives_here(*owner) ? static_cast<const Peer *>(owner)->id() : 0, length};
   }
 
  private:
@@ -101,7 +103,8 @@ class Device::State {
   std::map<uint32_t, std::unique_ptr<Peer>> peers_;
   std::unordered_map<PublicKey, Peer *, KeyHash> by_key_;
   std::unordered_map<PublicKey, DistantPeer, KeyHash> elsewhere_;
-  uint32_t last_id_ = 0;
+  const uint32_t id_step_;
+  uint32_t next_id_;
 };
 
 void Device::State::receive(Packet datagram, const DatagramPath &path, Time now) {
@@ -220,9 +223,10 @@ uint32_t Device::State::set_peer(const PeerConfig &config, Time now) {
     for (const IpPrefix &prefix : peer->config().allowed_ips) common_.allowed_ips.remove(prefix);
     peer->configure(config, now);
   } else {
-    auto made = std::make_unique<Peer>(++last_id_, config, common_, now);
+    auto made = std::make_unique<Peer>(next_id_, config, common_, now);
     peer = made.get();
-    peers_.emplace(last_id_, std::move(made));
+    peers_.emplace(next_id_, std::move(made));
+    next_id_ += id_step_;
   }
   peer->set_allowed_ips(take_over(config.allowed_ips, *peer));
   return peer->id();

@@ -38,6 +38,9 @@ struct DeviceConfig {
   // Receiver indices that we hand out have their low `shard_bits` bits equal to `shard`.
   int shard_bits = 0;
   uint32_t shard = 0;
+  // Peers are numbered first_id, first_id + id_step and so on: those of several devices differ.
+  uint32_t first_id = 1;
+  uint32_t id_step = 1;
   // Wall clock minus BootClock at start, for TAI64N: kept, so that jumps of the wall clock do not matter.
   Duration wall_offset{};
   // Padding never makes an inside packet longer than this (a longer packet is padded all the same).
@@ -66,8 +69,9 @@ struct Output {
 struct PeerPlace {
   uint32_t shard = 0;
   uint32_t id = 0;  // among that shard's peers; 0: another shard's, whose business it is
+  int length = 0;   // of the prefix that the address is in
 
-  bool operator==(const PeerPlace &) const = default;
+  bool operator==(const PeerPlace &other) const { return shard == other.shard && id == other.id; }
 };
 
 // What a person or the UAPI may ask about a peer.

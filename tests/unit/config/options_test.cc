@@ -59,7 +59,7 @@ struct TemporaryFile {
 TEST_CASE("flags alone make one peer that may send from anywhere") {
   GatewayCommand command = with({"-p", "peer.example.org:7", "-a", "25"});
   REQUIRE(texts(command.problems) == Words{});
-  const WireGuardLinkOptions &link = command.options.wireguard;
+  const WireGuardLinkOptions &link = *command.options.links[0].wireguard();
   CHECK(to_base64(link.private_key.bytes()) == kPrivate);
   CHECK(link.listen.to_string() == "127.0.0.1:51820");
   REQUIRE(link.peers.size() == 1);
@@ -121,11 +121,11 @@ TEST_CASE("every option fills its field") {
   CHECK(o.dns[1].to_string() == "[fd00::1]:5353");
   CHECK(o.dns[2].to_string() == "10.0.0.2:53");
   CHECK(o.pingable == std::vector<IpAddress>{IpAddress::v4(10, 0, 0, 1)});
-  CHECK(o.mtu == 1380);
+  CHECK(o.links[0].mtu == 1380);
   CHECK(o.tcp_buffer_size == 100000);
   CHECK(o.congestion == Congestion::cubic);
   CHECK(o.threads == 3);
-  CHECK(o.wireguard.transmit_queue_capacity == 64);
+  CHECK(o.links[0].transmit_queue_capacity == 64);
   CHECK(o.limits.max_flows == 1000);
   CHECK(o.limits.max_flows_per_client == 100);
   CHECK(o.limits.max_connecting_per_client == 10);
@@ -175,12 +175,12 @@ TEST_CASE("bad options are all reported, each with its value") {
 
 TEST_CASE("bad flags are all reported, secrets are not repeated") {
   GatewayCommand command = read_wireguard_command(Words{"-k", "sekrit", "-K", "abc", "-p", "host", "-b", "[::1]:9"});
-  CHECK(
-      texts(command.problems) ==
-      Words{"--private-key (6 characters): wrong length; a key is 44 characters of base64, as `slipgate genkey` prints",
-            "--peer-key abc: 3 characters, not a key; a key is 44 characters of base64, as `slipgate genkey` prints",
-            "--peer-endpoint host: has no port; give HOST:PORT, like vpn.example.org:51820, 192.0.2.1:51820 or "
-            "[2001:db8::1]:51820"});
+  CHECK(texts(command.problems) ==
+        Words{"--private-key: KEY (6 characters): wrong length; a key is 44 characters of base64, as `slipgate genkey` "
+              "prints",
+              "--peer-key: abc: 3 characters, not a key; a key is 44 characters of base64, as `slipgate genkey` prints",
+              "--peer-endpoint host: has no port; give HOST:PORT, like vpn.example.org:51820, 192.0.2.1:51820 or "
+              "[2001:db8::1]:51820"});
 }
 
 TEST_CASE("a missing value, a word too many, an option given twice") {
@@ -198,16 +198,16 @@ TEST_CASE("options win over the file") {
       "[Interface]\nPrivateKey = {}\nListenPort = 7\nMTU = 1300\nDNS = 1.1.1.1\nAddress = 10.0.0.1/24\n", kPrivate));
   GatewayCommand plain = read_wireguard_command(Words{file.path});
   REQUIRE(texts(plain.problems) == Words{});
-  CHECK(plain.options.mtu == 1300);
+  CHECK(plain.options.links[0].mtu == 1300);
   CHECK(plain.options.name == "office");
-  CHECK(plain.options.wireguard.listen.to_string() == "[::]:7");
+  CHECK(plain.options.links[0].wireguard()->listen.to_string() == "[::]:7");
   CHECK(plain.notes.size() == 1);  // DNS
   GatewayCommand changed =
       read_wireguard_command(Words{"--mtu", "1400", file.path, "--name", "x", "-b", "127.0.0.1:8"});
   REQUIRE(texts(changed.problems) == Words{});
-  CHECK(changed.options.mtu == 1400);
+  CHECK(changed.options.links[0].mtu == 1400);
   CHECK(changed.options.name == "x");
-  CHECK(changed.options.wireguard.listen.to_string() == "127.0.0.1:8");
+  CHECK(changed.options.links[0].wireguard()->listen.to_string() == "127.0.0.1:8");
 }
 
 TEST_CASE("problems of the file and of the options come together") {
@@ -223,14 +223,15 @@ TEST_CASE("a private key file may end in a line end") {
   TemporaryFile file(kPrivate + "\n");
   GatewayCommand command = read_wireguard_command(Words{"-f", file.path, "-K", kPeer, "-b", "127.0.0.1:1"});
   REQUIRE(texts(command.problems) == Words{});
-  CHECK(to_base64(command.options.wireguard.private_key.bytes()) == kPrivate);
+  CHECK(to_base64(command.options.links[0].wireguard()->private_key.bytes()) == kPrivate);
 }
 
 TEST_CASE("help names every option once") {
   std::string help = wireguard_help();
-  for (const auto &row : link_option_rows()) {
-    INFO(row.name);
-    std::string spelled = fmt::format("--{}", row.name);
+  GatewayOptions options;
+  for (const Option &option : single_link_options(options)) {
+    INFO(option.name);
+    std::string spelled = fmt::format("--{}", option.name);
     bool found = help.find(spelled + " ") != std::string::npos || help.find(spelled + "\n") != std::string::npos;
     CHECK(found);
   }
@@ -243,12 +244,12 @@ TEST_CASE("as wgslirpy: its defaults and its expectations") {
       Words{"-k", kPrivate, "-K", kPeer, "-b", "127.0.0.1:51820", "-D", "10.0.0.1:53", "-P", "10.0.0.1"}, nullptr);
   REQUIRE(texts(command.problems) == Words{});
   CHECK(command.options.tcp_buffer_size == 65535);
-  CHECK(command.options.wireguard.transmit_queue_capacity == 256);
-  CHECK(command.options.mtu == 1420);
+  CHECK(command.options.links[0].transmit_queue_capacity == 256);
+  CHECK(command.options.links[0].mtu == 1420);
   CHECK(command.options.policy.enable_host);
   CHECK(command.options.log_level == LogLevel::info);
-  REQUIRE(command.options.wireguard.peers.size() == 1);
-  CHECK(command.options.wireguard.peers[0].config.allowed_ips.size() == 2);
+  REQUIRE(command.options.links[0].wireguard()->peers.size() == 1);
+  CHECK(command.options.links[0].wireguard()->peers[0].config.allowed_ips.size() == 2);
   CHECK(read_wgslirpy_command(Words{}, "wgslirpy=debug,warn").options.log_level == LogLevel::debug);
 }
 
@@ -256,8 +257,10 @@ TEST_CASE("as wgslirpy: its messages") {
   CHECK(texts(read_wgslirpy_command(Words{}, nullptr).problems) ==
         Words{"Required options not provided:\n    --peer-key\n    --bind-ip-port",
               "Set exactly one of --private-key or --private-key-file"});
-  CHECK(texts(read_wgslirpy_command(Words{"-k", kPrivate, "-f", "x", "-K", kPeer, "-b", "127.0.0.1:1"}, nullptr)
-                  .problems) == Words{"Set exactly one of --private-key or --private-key-file"});
+  TemporaryFile file(kPrivate);
+  const Words both{"-k", kPrivate, "-f", file.path, "-K", kPeer, "-b", "127.0.0.1:1"};
+  CHECK(texts(read_wgslirpy_command(both, nullptr).problems) ==
+        Words{"Set exactly one of --private-key or --private-key-file"});
   // Options that wgslirpy never had are unknown there.
   CHECK(read_wgslirpy_command(Words{"--enable-host"}, nullptr)
             .problems[0]

@@ -265,11 +265,11 @@ TEST_CASE("the file goes into a gateway's options") {
   apply_wg_quick(file, options);
   CHECK(options.name == "wg0");
   CHECK(options.config_file == "/etc/wireguard/wg0.conf");
-  CHECK(options.wireguard.listen == *Endpoint::parse("[::]:7"));
-  CHECK(options.mtu == 1280);
-  REQUIRE(options.addresses.size() == 1);
-  CHECK(options.addresses[0].address == IpAddress::v4(10, 0, 0, 1));
-  CHECK(options.wireguard.peers.size() == 1);
+  CHECK(options.links[0].wireguard()->listen == *Endpoint::parse("[::]:7"));
+  CHECK(options.links[0].mtu == 1280);
+  REQUIRE(options.links[0].addresses.size() == 1);
+  CHECK(options.links[0].addresses[0].address == IpAddress::v4(10, 0, 0, 1));
+  CHECK(options.links[0].wireguard()->peers.size() == 1);
 }
 
 TEST_CASE("a file that everybody may read is noted, a missing one is a problem") {

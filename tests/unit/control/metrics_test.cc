@@ -23,6 +23,7 @@ GatewayStatus some_status(Time now) {
   status.started = now - seconds(90);
   status.flows = 3;
   status.flows_limit = 100;
+  status.links.emplace_back().name = "wireguard";
   return status;
 }
 
@@ -31,18 +32,21 @@ GatewayStatus some_status(Time now) {
 TEST_CASE("counters, gauges and times are told in base units") {
   const Time now{hours(5)};
   GatewayStatus status = some_status(now);
-  status.counters.packets_from_link = 18446744073709551615u;
+  status.links[0].counters.packets_from_link = 18446744073709551615u;
   status.counters.udp_flows_opened = 7;
   status.counters.drop(DropReason::denied_by_policy);
   wireguard::PeerStatus peer;
   peer.config.name = "laptop";
   peer.received_bytes = 12;
   peer.last_handshake = now - milliseconds(1500);
-  status.peers = {peer, {}};
+  status.links[0].peers = {peer, {}};
+  status.links.emplace_back().name = "gue";
+  status.links[1].counters.packets_from_link = 5;
   const std::string text = metrics_text(status, now, 1000.25);
   const std::string key(43, 'A');
   CHECK(has_line(text,
                  "slipgate_link_receive_packets_total{gateway=\"office\",link=\"wireguard\"} 18446744073709551615"));
+  CHECK(has_line(text, "slipgate_link_receive_packets_total{gateway=\"office\",link=\"gue\"} 5"));
   CHECK(has_line(text, "slipgate_flows_opened_total{gateway=\"office\",protocol=\"udp\"} 7"));
   CHECK(has_line(text, "slipgate_drops_total{gateway=\"office\",reason=\"denied_by_policy\"} 1"));
   CHECK(has_line(text, "slipgate_drops_total{gateway=\"office\",reason=\"bad_checksum\"} 0"));
@@ -50,12 +54,16 @@ TEST_CASE("counters, gauges and times are told in base units") {
   CHECK(has_line(text, "slipgate_start_time_seconds{gateway=\"office\"} 910.250"));
   CHECK(has_line(text, "slipgate_peers{gateway=\"office\"} 2"));
   CHECK(has_line(
-      text, "slipgate_peer_receive_bytes_total{gateway=\"office\",peer=\"laptop\",public_key=\"" + key + "=\"} 12"));
-  CHECK(
-      has_line(text, "slipgate_peer_last_handshake_timestamp_seconds{gateway=\"office\",peer=\"laptop\",public_key=\"" +
-                         key + "=\"} 998.750"));
-  CHECK(has_line(text, "slipgate_peer_last_handshake_timestamp_seconds{gateway=\"office\",peer=\"\",public_key=\"" +
-                           key + "=\"} 0.000"));
+      text, "slipgate_peer_receive_bytes_total{gateway=\"office\",link=\"wireguard\",peer=\"laptop\",public_key=\"" +
+                key + "=\"} 12"));
+  CHECK(has_line(text,
+                 "slipgate_peer_last_handshake_timestamp_seconds{gateway=\"office\",link=\"wireguard\",peer=\"laptop\","
+                 "public_key=\"" +
+                     key + "=\"} 998.750"));
+  CHECK(has_line(
+      text,
+      "slipgate_peer_last_handshake_timestamp_seconds{gateway=\"office\",link=\"wireguard\",peer=\"\",public_key=\"" +
+          key + "=\"} 0.000"));
   CHECK(has_line(text, "# TYPE slipgate_drops_total counter"));
 }
 

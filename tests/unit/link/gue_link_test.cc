@@ -52,13 +52,13 @@ class Sender {
 struct Gateway final : LinkEvents {
   explicit Gateway(GueLinkOptions options = {}) {
     options.listen = {IpAddress::v4(127, 0, 0, 1), 0};
-    Result<std::unique_ptr<GueLink>> opened = GueLink::open(loop, options, 3, *this, counters);
+    Result<std::unique_ptr<GueLink>> opened = GueLink::open(loop, options, {3, 5}, buffers, *this, counters);
     REQUIRE(opened);
     link = std::move(*opened);
   }
   void from_link(std::span<Packet> packets) override {
     for (Packet &packet : packets) {
-      CHECK(packet.client == GueLink::kClient);
+      CHECK(packet.client == 4);
       CHECK(packet.link == 3);
       arrived.emplace_back(text_of(packet.bytes()));
     }
@@ -79,6 +79,7 @@ struct Gateway final : LinkEvents {
   }
 
   Loop loop;
+  LinkBuffers buffers;
   Counters counters;
   BufferPool pool{2048, 100, 100};
   std::vector<std::string> arrived;
@@ -134,6 +135,21 @@ TEST_CASE("families without headers have a port each") {
   gateway.take(moved, packet4("a"));
   gateway.send(packet6("y"));
   CHECK(moved.receive() == packet6("y"));
+}
+
+TEST_CASE("a peer keeps to its own inside addresses, when they are told [gue-allowed-ips]") {
+  Gateway gateway({.allowed_ips = {*IpPrefix::parse("10.0.0.0/8"), *IpPrefix::parse("fd00::/16")}});
+  Sender peer;
+  auto from = [](std::string packet, const IpAddress &source) {
+    const std::string_view bytes = text_of(source.family_bytes());
+    return packet.replace(source.is_v4() ? 12 : 8, bytes.size(), bytes);
+  };
+  CHECK(gateway.take(peer, from(packet4(std::string(20, 'a')), IpAddress::v4(10, 1, 2, 3))) == 1);
+  CHECK(gateway.take(peer, from(packet6(std::string(40, 'a')), *IpAddress::parse("fd00::9"))) == 1);
+  CHECK(gateway.counters.dropped(DropReason::gue_bad_source) == 0);
+  CHECK(gateway.take(peer, from(packet4(std::string(20, 'a')), IpAddress::v4(11, 1, 2, 3))) == 0);
+  CHECK(gateway.take(peer, from(packet6(std::string(40, 'a')), *IpAddress::parse("fe00::9"))) == 0);
+  CHECK(gateway.counters.dropped(DropReason::gue_bad_source) == 2);
 }
 
 TEST_CASE("the encapsulation may be told") {

@@ -120,9 +120,9 @@ TEST_CASE(
     const std::string text(3000, 'x');
     const IpAddress gateway = v4 ? IpAddress::v4(10, 0, 0, 1) : *IpAddress::parse("fd00::1");
     for (uint8_t ttl : {64, 1}) {
-      h.hop.reset();
+      h.passage.reset();
       REQUIRE(h.stack.send_datagram(key, bytes(text), {.ttl = ttl}));
-      h.hop = gateway;
+      h.passage = Passage{0, gateway};
       for (const Sent &fragment : h.all()) {
         Packet packet = h.input_pool.allocate(fragment.packet.size());
         std::copy(fragment.packet.begin(), fragment.packet.end(), packet.data());

@@ -273,7 +273,7 @@ class Harness : public StackOutput, public StackEvents {
     icmp_errors.push_back({about, type, code, mtu});
   }
 
-  std::optional<IpAddress> passes_through(const FlowKey &, uint32_t) override { return hop; }
+  std::optional<Passage> passes_through(const FlowKey &, uint32_t) override { return passage; }
 
   struct Received {
     FlowKey key;
@@ -294,7 +294,7 @@ class Harness : public StackOutput, public StackEvents {
   Counters counters;
   FlowKey key;
   uint32_t client = 1;
-  std::optional<IpAddress> hop;
+  std::optional<Passage> passage;
   int requests = 0;
   std::deque<Sent> sent;
   std::vector<Received> datagrams;

@@ -99,7 +99,7 @@ TEST_CASE("datagrams are cut to a path that is known, until it is forgotten") {
     CHECK(h.icmp_errors[0].key == key);
     CHECK(h.icmp_errors[0].mtu == 1300);
 
-    h.stack.learn_path_mtu(key.inside.address, 1300);
+    h.stack.learn_path_mtu(key.link, key.inside.address, 1300);
     REQUIRE(h.stack.send_datagram(key, bytes(text), {}));
     std::vector<Sent> pieces = h.all();
     CHECK(pieces.size() == 2);
