@@ -7,19 +7,6 @@
 
 namespace slipgate {
 
-IpAddress IpAddress::from_v4(Bytes four) {
-  IpAddress address;
-  std::memcpy(address.bytes_.data(), kMappedPrefix.data(), kMappedPrefix.size());
-  std::memcpy(address.bytes_.data() + 12, four.data(), 4);
-  return address;
-}
-
-IpAddress IpAddress::from_v6(Bytes sixteen) {
-  IpAddress address;
-  std::memcpy(address.bytes_.data(), sixteen.data(), 16);
-  return address;
-}
-
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   char terminated[INET6_ADDRSTRLEN];
   if (text.empty() || text.size() >= sizeof(terminated)) return std::nullopt;
@@ -32,29 +19,9 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   return std::nullopt;
 }
 
-bool IpAddress::is_unspecified() const {
-  return *this == IpAddress() || *this == v4(0, 0, 0, 0);
-}
-
-bool IpAddress::is_loopback() const {
-  if (is_v4()) return bytes_[12] == 127;
-  IpAddress loopback;
-  loopback.bytes_[15] = 1;
-  return *this == loopback;
-}
-
 bool IpAddress::is_link_local() const {
   if (is_v4()) return bytes_[12] == 169 && bytes_[13] == 254;
   return bytes_[0] == 0xfe && (bytes_[1] & 0xc0) == 0x80;
-}
-
-bool IpAddress::is_multicast() const {
-  if (is_v4()) return (bytes_[12] & 0xf0) == 0xe0;
-  return bytes_[0] == 0xff;
-}
-
-bool IpAddress::is_broadcast() const {
-  return *this == v4(255, 255, 255, 255);
 }
 
 std::string IpAddress::to_string() const {

@@ -8,12 +8,6 @@ Packet Packet::slice(size_t offset, size_t size) const {
   return carve(*this, offset, size, 0, 0);
 }
 
-void Packet::reset() {
-  if (buffer_ && --buffer_->references == 0) buffer_->pool->release(buffer_);
-  buffer_ = nullptr;
-  offset_ = size_ = headroom_ = tailroom_ = 0;
-}
-
 Packet carve(const Packet &whole, size_t offset, size_t size, size_t headroom, size_t tailroom) {
   return BufferPool::share(whole, offset, size, headroom, tailroom);
 }

@@ -128,6 +128,12 @@ class BufferPool {
   Buffer *free_ = nullptr;
 };
 
+inline void Packet::reset() {
+  if (buffer_ && --buffer_->references == 0) buffer_->pool->release(buffer_);
+  buffer_ = nullptr;
+  offset_ = size_ = headroom_ = tailroom_ = 0;
+}
+
 // Part of a packet with its own writable room up to `size + headroom + tailroom` of the original: how a datagram joined
 // by the kernel is taken apart. Sets the slice's rooms inside the parent's bytes [offset - headroom, offset + size +
 // tailroom).
