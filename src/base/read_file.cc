@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <mutex>
 #include <utility>
 
 #include "base/secret.h"
@@ -13,10 +14,20 @@
 namespace slipgate {
 namespace {
 
+// Those of a configuration: some.
+std::mutex names_mutex;
+std::vector<std::string> names;
+
+void remember(const std::string &path) {
+  std::lock_guard lock(names_mutex);
+  if (std::find(names.begin(), names.end(), path) == names.end()) names.push_back(path);
+}
+
 FileOpener opened_by;  // set before the first thread, never changed while there are several
 
 int open_file(const std::string &path, AtPipe at_pipe) {
   if (opened_by) return opened_by(path);
+  remember(path);
   const int wait = at_pipe == AtPipe::wait ? 0 : O_NONBLOCK;
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | wait);
   return descriptor < 0 ? -errno : descriptor;
@@ -29,6 +40,11 @@ size_t expected_size(int descriptor) {
 }
 
 }  // namespace
+
+std::vector<std::string> files_read() {
+  std::lock_guard lock(names_mutex);
+  return names;
+}
 
 void let_files_be_opened_by(FileOpener opener) {
   opened_by = std::move(opener);
