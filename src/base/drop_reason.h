@@ -56,6 +56,7 @@ namespace slipgate {
   X(request_cancelled, "client gave up before the answer")                              \
   X(stack_refused, "segment not acceptable to the connection")                          \
   X(out_of_order_limit, "too much out-of-order data of one flow or client")             \
+  X(held_limit, "client's connections hold too much that is not read")                  \
   X(fragment_overlap, "overlapping fragments (RFC 5722, RFC 8900)")                     \
   X(fragment_limit, "too many fragments waiting")                                       \
   X(fragment_timeout, "fragments that never became whole")                              \
@@ -68,6 +69,7 @@ namespace slipgate {
   X(too_many_flows, "--max-flows reached")                                              \
   X(too_many_flows_of_client, "--max-flows-per-client reached")                         \
   X(too_many_connecting, "--max-connecting-per-client reached")                         \
+  X(rate_of_client, "packet beyond the client's --rate")                                \
   X(connection_refused, "host connection refused")                                      \
   X(host_unreachable, "host or network unreachable from here")                          \
   X(host_timeout, "host connection timed out")                                          \
@@ -85,11 +87,12 @@ namespace slipgate {
   X(message_too_long, "datagram too long for the path")                                 \
   X(send_failed, "host socket did not take the datagram")                               \
   /* links and dns */                                                                   \
+  X(sender_too_fast, "sender is faster than it can be served beside others")            \
   X(link_queue_full, "transmit queue of the link full")                                 \
   X(mailbox_full, "too much waits for the shard of the peer")                           \
   X(link_send_failed, "link's socket did not take the datagram")                        \
   X(dns_malformed, "malformed DNS message")                                             \
-  X(dns_limit, "too many DNS queries in flight")                                        \
+  X(dns_limit, "too many DNS queries in flight, or streams")                            \
   X(dns_upstream_failed, "upstream resolver did not answer")
 
 enum class DropReason : uint8_t {

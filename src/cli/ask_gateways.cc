@@ -99,4 +99,13 @@ int ask_gateways(const Asked &asked, const std::string &name, const json &reques
   return code;
 }
 
+bool is_ambiguous(const Asked &asked, const std::string &name) {
+  size_t running = 0;
+  if (!asked.control.empty() || !name.empty()) return false;
+  for (const std::string &socket : control_sockets()) {
+    if (control_request(socket, {{"command", "status"}})) running++;
+  }
+  return running > 1;
+}
+
 }  // namespace slipgate::cli

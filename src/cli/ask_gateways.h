@@ -35,4 +35,7 @@ std::string bytes_text(std::optional<double> bytes);        // "1.5 MB"
 std::string duration_text(std::optional<double> duration);  // "3 min"
 std::string json_line(const nlohmann::json &value);
 
+// Whether several run and none of them is named: a change is of one gateway.
+bool is_ambiguous(const Asked &asked, const std::string &name);
+
 }  // namespace slipgate::cli

@@ -30,6 +30,7 @@ int run_status(Words arguments);
 int run_flows(Words arguments);
 int run_top(Words arguments);
 int run_reload(Words arguments);
+int run_rate(Words arguments);
 int run_forward(Words arguments);
 int run_wg(Words arguments);
 int run_as(Words arguments);

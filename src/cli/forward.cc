@@ -56,16 +56,6 @@ void show_answer(const json &answer) {
   if (answer.contains("removed")) print("removed\n");
 }
 
-// A change is of one gateway.
-bool is_ambiguous(const Asked &asked, const std::string &name) {
-  size_t running = 0;
-  if (!asked.control.empty() || !name.empty()) return false;
-  for (const std::string &socket : control_sockets()) {
-    if (control_request(socket, {{"command", "status"}})) running++;
-  }
-  return running > 1;
-}
-
 }  // namespace
 
 int run_forward(Words arguments) {

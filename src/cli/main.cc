@@ -35,6 +35,7 @@ const CommandRow kCommands[] = {
     {"status", "[NAME] [--json]", "what a running gateway does", run_status},
     {"flows", "[NAME] [--json]", "what flows through it", run_flows},
     {"top", "[NAME] [--json]", "the same, live, on a terminal", run_top},
+    {"rate", "PEER=BYTES/s [NAME]", "how fast a peer may send and receive from now on", run_rate},
     {"reload", "[NAME]", "let it read its configuration again", run_reload},
     {"forward", "add|remove|list", "forwards of a running gateway come and go", run_forward},
     {"wg", "ARGS...", "the real wg(8) on the gateways of an ordinary user", run_wg},

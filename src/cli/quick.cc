@@ -276,8 +276,6 @@ int run_quick(Words words) {
     return kDone;
   }
 
-  command->options.files.push_back(state->client_path(kFirstClient));
-
   // From here on there are keys, and the options are good.
   std::string endpoint = place.endpoint.to_string(port);
   Result<std::vector<std::string>> changed = state->update_endpoints(place.endpoint, port);

@@ -6,6 +6,7 @@
 
 #include "cli/ask_gateways.h"
 #include "cli/command.h"
+#include "flow/rate_rule.h"
 
 namespace slipgate::cli {
 
@@ -13,16 +14,27 @@ namespace {
 
 using nlohmann::json;
 
+// ", at most 2M/s up" or "".
+std::string rate_words(const json &peer) {
+  std::string words;
+  if (!peer.contains("rate") || !peer["rate"].is_object()) return words;
+  for (const char *way : {"up", "down"}) {
+    std::optional<double> rate = number_of_member(peer["rate"], way);
+    if (rate) words += fmt::format(", at most {}/s {}", rate_text(static_cast<uint64_t>(*rate)), way);
+  }
+  return words;
+}
+
 void print_peers(const json &status) {
   if (status.contains("peers") && status["peers"].is_array()) {
     for (const json &peer : status["peers"]) {
       std::string name = text_of_member(peer, "name");
       std::optional<double> handshake = number_of_member(peer, "seconds_since_handshake");
-      print(fmt::format("  peer {}: {}, handshake {}, {} received, {} sent\n",
+      print(fmt::format("  peer {}: {}, handshake {}, {} received, {} sent{}\n",
                         name == "-" ? text_of_member(peer, "public_key") : name, text_of_member(peer, "endpoint"),
                         handshake ? duration_text(handshake) + " ago" : "never",
                         bytes_text(number_of_member(peer, "received_bytes")),
-                        bytes_text(number_of_member(peer, "sent_bytes"))));
+                        bytes_text(number_of_member(peer, "sent_bytes")), rate_words(peer)));
     }
   }
   if (!status.contains("links") || !status["links"].is_array()) return;
@@ -30,10 +42,10 @@ void print_peers(const json &status) {
     if (!link.is_object() || !link.contains("gue") || !link["gue"].is_object()) continue;
     const json &peer = link["gue"];
     std::optional<double> heard = number_of_member(peer, "seconds_since_heard");
-    print(fmt::format("  GUE peer {}: heard {}, {} received, {} sent\n", text_of_member(peer, "endpoint"),
+    print(fmt::format("  GUE peer {}: heard {}, {} received, {} sent{}\n", text_of_member(peer, "endpoint"),
                       heard ? duration_text(heard) + " ago" : "never",
                       bytes_text(number_of_member(peer, "received_bytes")),
-                      bytes_text(number_of_member(peer, "sent_bytes"))));
+                      bytes_text(number_of_member(peer, "sent_bytes")), rate_words(peer)));
   }
 }
 

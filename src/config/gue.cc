@@ -103,6 +103,7 @@ GatewayCommand read_gue_command(std::span<const std::string> arguments) {
   say_arguments(command.said, parsed.said);
   command.help = parsed.help;
   command.problems = parsed.problems;
+  check_rates(options, command.problems);
   if (options.threads > 1) command.notes.push_back({"", 0, "--threads: no effect; one peer is served by one thread"});
   return command;
 }

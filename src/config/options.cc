@@ -13,6 +13,7 @@
 #include "config/wg_quick.h"
 #include "flow/egress.h"
 #include "flow/forward_spec.h"
+#include "flow/rate_rule.h"
 #include "flow/rules.h"
 #include "wire/dns.h"
 
@@ -197,6 +198,15 @@ const GatewayRow kGatewayOptions[] = {
      [](GatewayOptions &o, std::string_view v) {
        return number(v, 1, kMostFlows, o.limits.max_connecting_per_client);
      }},
+    {"rate", 0, "PEER=BYTES/s",
+     "how fast a peer may send and receive, each; alice=2M, alice=up:500k,down:none; PEER: name, public key, address",
+     "", true,
+     [](GatewayOptions &o, std::string_view v) -> Result<void> {
+       Result<RateRule> read = parse_rate_rule(v);
+       if (!read) return read.error();
+       o.rates.push_back(*read);
+       return {};
+     }},
     {"tcp-idle-timeout", 0, "S", "seconds after which a silent TCP flow ends", "7440 (RFC 5382)", false,
      [](GatewayOptions &o, std::string_view v) { return timeout(v, o.limits.tcp_idle_timeout); }},
     {"udp-idle-timeout", 0, "S", "seconds after which a silent UDP flow ends", "300 (RFC 4787)", false,
@@ -283,7 +293,6 @@ Result<void> private_key_file(const std::string &path, WireGuardFlags &flags) {
   Result<wireguard::Key> key = read_key_file(path);
   if (!key) return key.error();
   flags.private_key_of_file = *key;
-  flags.files.push_back(path);
   if (std::optional<std::string> open = readable_by_all(path)) flags.notes.push_back({path, 0, *open});
   return {};
 }
@@ -465,6 +474,25 @@ void apply_wireguard_flags(const WireGuardFlags &flags, LinkOptions &link, Probl
   }
 }
 
+// Keys and addresses may become peers' later; a name is in the file or nowhere.
+void check_rates(const GatewayOptions &options, Problems &problems) {
+  std::vector<std::string_view> names;
+  for (const LinkOptions &link : options.links) {
+    if (!link.wireguard()) continue;
+    for (const WireGuardPeerOptions &peer : link.wireguard()->peers) {
+      if (!peer.config.name.empty()) names.push_back(peer.config.name);
+    }
+  }
+  for (const RateRule &rule : options.rates) {
+    const bool known = std::find(names.begin(), names.end(), rule.peer) != names.end();
+    if (known || IpAddress::parse(rule.peer) || parse_public_key(rule.peer, "")) continue;
+    problems.push_back(
+        {"", 0,
+         fmt::format("--rate {}: no peer has this name{}; give a peer's name, public key or inside address", rule.peer,
+                     did_you_mean(rule.peer, names))});
+  }
+}
+
 GatewayCommand read_wireguard_command(std::span<const std::string> arguments) {
   GatewayCommand command;
   // Twice: for the file's name, and again over what the file says, because options win over it.
@@ -489,10 +517,10 @@ GatewayCommand read_wireguard_command(std::span<const std::string> arguments) {
   Parsed parsed = parse_wireguard(arguments, command);
   const WireGuardFlags &flags = parsed.flags;
   append(command.notes, flags.notes);
-  for (const std::string &file : flags.files) command.options.files.push_back(file);
   if (!first.arguments.problems.empty()) return command;
   if (flags.gue && has_file) command.problems.push_back({"", 0, "-K GUE: there is no file for that; leave it out"});
   apply_wireguard_flags(flags, command.options.links[0], command.problems);
+  check_rates(command.options, command.problems);
   SaidLink &said = command.said.links.emplace_back();
   said.kind = flags.gue ? "gue" : "wireguard";
   if (has_file) say(said.options, "config", first.arguments.words[0], false);

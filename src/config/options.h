@@ -33,7 +33,6 @@ struct WireGuardFlags {
   std::optional<WireGuardPeerOptions> peer_endpoint;  // its endpoint counts
   std::optional<uint16_t> keepalive_interval;
   std::optional<Endpoint> bind;
-  std::vector<std::string> files;  // that were read
   Problems notes;
 
   bool any() const {
@@ -45,6 +44,9 @@ std::span<const OptionRow<WireGuardFlags>> wireguard_option_rows();
 
 // Puts the flags into a link: its key, the peer with AllowedIPs 0.0.0.0/0 and ::/0; or makes it one of GUE.
 void apply_wireguard_flags(const WireGuardFlags &flags, LinkOptions &link, Problems &problems);
+
+// `--rate` names peers that there are.
+void check_rates(const GatewayOptions &options, Problems &problems);
 
 // A command line and the file that it names, made into what a gateway needs.
 struct GatewayCommand {

@@ -116,7 +116,6 @@ class Reader {
 
   GatewayCommand read(std::string_view text) {
     command_.options.config_file = path_;
-    command_.options.files = {path_};
     command_.options.name = stem_of(path_);
     command_.options.links.clear();
     try {
@@ -346,10 +345,7 @@ class Reader {
 
   void apply(const Option &option, const std::string &value, int line, SaidOptions &said) {
     Result<void> applied = option.apply(value);
-    if (applied) {
-      if (option.metavar == "FILE" && option.name != "pcap") command_.options.files.push_back(value);
-      return say(said, option.name, option.secret ? std::string() : value, option.repeats);
-    }
+    if (applied) return say(said, option.name, option.secret ? std::string() : value, option.repeats);
     const std::string key = key_of(option.name);
     problem(line, applied.error().code == kSaysItself || value.empty()
                       ? fmt::format("{}: {}", key, applied.error().text)
@@ -418,6 +414,7 @@ GatewayCommand load_run_file(const std::string &path) {
   wipe({reinterpret_cast<uint8_t *>(text->data()), text->size()});
   std::optional<std::string> open = has_secrets(command.said) ? readable_by_all(path) : std::nullopt;
   if (open) command.notes.push_back({path, 0, *open});
+  check_rates(command.options, command.problems);
   return command;
 }
 

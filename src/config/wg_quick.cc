@@ -446,7 +446,6 @@ void apply_wg_quick(const WgQuickFile &file, LinkOptions &link) {
 
 void apply_wg_quick(const WgQuickFile &file, GatewayOptions &options) {
   options.config_file = file.path;
-  options.files = {file.path};
   options.name = stem_of(file.path);
   apply_wg_quick(file, options.links[0]);
 }

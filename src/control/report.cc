@@ -15,22 +15,24 @@ double seconds_of(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// Bytes a second, null: no limit.
+Json rate_report(const LinkStatus &link, const wireguard::PublicKey &peer) {
+  auto found = link.rates.find(peer);
+  const PeerRate rate = found == link.rates.end() ? PeerRate{} : found->second;
+  return {{"up", rate.up ? Json(rate.up) : Json()}, {"down", rate.down ? Json(rate.down) : Json()}};
+}
+
 // Null of a link that is not GUE's.
 Json gue_report(const LinkStatus &link, Time now) {
   if (!link.gue) return {};
   const GuePeerStatus &peer = *link.gue;
-  return {{"endpoint", peer.endpoint ? Json(peer.endpoint->to_string()) : Json()},
+  return {{"rate", rate_report(link, {})},
+          {"endpoint", peer.endpoint ? Json(peer.endpoint->to_string()) : Json()},
           {"fixed", peer.fixed},
           {"header", peer.header},
           {"received_bytes", peer.received_bytes},
           {"sent_bytes", peer.sent_bytes},
           {"seconds_since_heard", peer.last_heard ? Json(seconds_of(now - *peer.last_heard)) : Json()}};
-}
-
-Json sandbox_report(const SandboxStatus &sandbox) {
-  Json report{{"state", name_of(sandbox.state)}, {"refused_calls", sandbox.refused_calls}};
-  if (!sandbox.reason.empty()) report["reason"] = sandbox.reason;
-  return report;
 }
 
 Json peer_report(const LinkStatus &link, const wireguard::PeerStatus &peer, Time now) {
@@ -40,6 +42,7 @@ Json peer_report(const LinkStatus &link, const wireguard::PeerStatus &peer, Time
           {"name", peer.config.name},
           {"public_key", to_base64(peer.config.public_key)},
           {"allowed_ips", allowed},
+          {"rate", rate_report(link, peer.config.public_key)},
           {"received_bytes", peer.received_bytes},
           {"sent_bytes", peer.sent_bytes},
           {"endpoint", peer.path ? Json(peer.path->remote.to_string()) : Json()},
@@ -54,6 +57,12 @@ Json link_report(const LinkStatus &link, Time now) {
           {"gue", gue_report(link, now)},
           {"packets", {{"from_link", counters.packets_from_link}, {"to_link", counters.packets_to_link}}},
           {"bytes", {{"from_link", counters.bytes_from_link}, {"to_link", counters.bytes_to_link}}}};
+}
+
+Json sandbox_report(const SandboxStatus &sandbox) {
+  Json report{{"state", name_of(sandbox.state)}, {"refused_calls", sandbox.refused_calls}};
+  if (!sandbox.reason.empty()) report["reason"] = sandbox.reason;
+  return report;
 }
 
 }  // namespace
@@ -80,11 +89,11 @@ Json status_report(const GatewayStatus &status, const std::string &config_file, 
   const Counters &counters = status.counters;
   return {{"name", status.name},
           {"config", config_file},
+          {"sandbox", sandbox_report(status.sandbox)},
           {"links", std::move(links)},
           {"listen", first.value("listen", Json())},  // these three of the first link
           {"public_key", first.value("public_key", Json())},
           {"gue", first.value("gue", Json())},
-          {"sandbox", sandbox_report(status.sandbox)},
           {"uptime_seconds", seconds_of(now - status.started)},
           {"threads", status.threads},
           {"flows", status.flows},

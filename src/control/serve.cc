@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "base/read_file.h"
 #include "base/secret_memory.h"
 #include "config/options.h"
 #include "control/control_socket.h"
@@ -21,6 +22,7 @@
 #include "control/status_page.h"
 #include "control/top_flows.h"
 #include "control/uapi_socket.h"
+#include "flow/rate_rule.h"
 #include "gateway/gateway.h"
 #include "host/limits.h"
 #include "io/loop.h"
@@ -49,7 +51,8 @@ SandboxSockets sockets_for(const Forward &forward, SandboxSockets sockets = {}) 
 
 SandboxPlan plan_for(const GatewayOptions &options, const std::string &uapi) {
   SandboxPlan plan{.on = options.sandbox, .files = name_files(options.resolving)};
-  plan.files.insert(plan.files.end(), options.files.begin(), options.files.end());
+  const std::vector<std::string> read = files_read();  // the configuration and its keys
+  plan.files.insert(plan.files.end(), read.begin(), read.end());
   if (!options.control_path.empty()) {
     plan.socket_folders.push_back(socket_folder(options.control_path));
   } else if (const std::string usual = control_folder(); !usual.empty()) {
@@ -102,13 +105,15 @@ class Served final : TimerTarget {
     if (command == "forward list") return {{"forwards", forwards_report(gateway_.forwards())}};
     if (command == "forward add") return add_forward(request.at("option"), request.at("spec"));
     if (command == "forward remove") return remove_forward(request.at("spec"));
+    if (command == "rate") return set_rate(request.at("spec"));
     if (command == "reload") {
       Result<std::vector<std::string>> restart = reload();
       return restart ? Json{{"ok", true}, {"restart", *restart}} : Json{{"error", restart.error().text}};
     }
-    return {{"error",
-             "unknown command '" + command +
-                 "' (expected status, flows, top, peer list, forward add, forward remove, forward list or reload)"}};
+    return {
+        {"error",
+         "unknown command '" + command +
+             "' (expected status, flows, top, peer list, forward add, forward remove, forward list, rate or reload)"}};
   }
 
  private:
@@ -160,6 +165,15 @@ class Served final : TimerTarget {
     }
     if (removed == 0) return {{"error", fmt::format("no forward {}; `forward list` names them", which)}};
     return {{"removed", removed}};
+  }
+
+  // As --rate would.
+  Json set_rate(const std::string &spec) {
+    Result<RateRule> rule = parse_rate_rule(spec);
+    if (!rule) return {{"error", fmt::format("rate {}: {}", spec, rule.error().text)}};
+    if (Result<void> done = gateway_.set_rate(*rule); !done) return {{"error", done.error().text}};
+    log::info("rate {}", spec);
+    return {{"ok", true}};
   }
 
   void on_signal(int signal) {
@@ -215,8 +229,8 @@ int serve(GatewayOptions options, ServeHooks hooks) {
   size_t descriptors = raise_descriptor_limit();
 
   Loop loop;
-  const bool has_interface =
-      std::ranges::any_of(options.links, [](const LinkOptions &l) { return !l.interface.empty(); });
+  const bool has_interface = std::any_of(options.links.begin(), options.links.end(),
+                                         [](const LinkOptions &link) { return !link.interface.empty(); });
   const std::string uapi_at = has_interface ? uapi_folder() : std::string();
   std::unique_ptr<Sandbox> sandbox;
   auto enter_sandbox = [&]() -> Result<void> {

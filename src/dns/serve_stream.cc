@@ -21,7 +21,10 @@ class Connection final : public StreamWatcher {
       : loop_(loop), server_(server), stream_(std::move(stream)), client_(client), changed_(loop) {
     stream_->watch(this);
   }
-  ~Connection() { stream_->watch(nullptr); }
+  ~Connection() {
+    stream_->watch(nullptr);
+    server_.end_stream(client_);
+  }
 
   // `self` owns this object; answers that come later look whether it is still there.
   Task<> serve(std::weak_ptr<Connection> self);
@@ -158,6 +161,7 @@ bool Connection::write() {
 }  // namespace
 
 Task<> serve_stream(Loop &loop, Server &server, StreamPtr stream, uint32_t client) {
+  if (!server.begin_stream(client)) co_return;
   auto connection = std::make_shared<Connection>(loop, server, std::move(stream), client);
   co_await connection->serve(connection);
 }

@@ -147,6 +147,23 @@ void Server::leave(uint32_t client) {
   }
 }
 
+bool Server::begin_stream(uint32_t client) {
+  const auto of_client = streams_of_client_.find(client);
+  const size_t already = of_client == streams_of_client_.end() ? 0 : of_client->second;
+  if (streams_ >= kMostStreams || already >= kMostStreamsPerClient) {  // lesson: dns-streams-bounded
+    counters_.drop(DropReason::dns_limit);
+    return false;
+  }
+  streams_++;
+  streams_of_client_[client]++;
+  return true;
+}
+
+void Server::end_stream(uint32_t client) {
+  streams_--;
+  if (auto of_client = streams_of_client_.find(client); --of_client->second == 0) streams_of_client_.erase(of_client);
+}
+
 std::optional<Answer> Server::local_answer(const Question &question) const {
   if (question.klass != kIn) return std::nullopt;
   // RFC 6761 section 6.3: "localhost" and all below it are loopback, and no other type exists.

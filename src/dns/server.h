@@ -38,6 +38,9 @@ class Server {
   static constexpr size_t kMostInFlightPerClient = 1024;
   static constexpr size_t kShared = kMostInFlight / 4 * 3;
   static constexpr size_t kAFew = 8;
+  // Streams that are served, each of which may hold answers that its client does not take.
+  static constexpr size_t kMostStreams = 1024;
+  static constexpr size_t kMostStreamsPerClient = 64;
   // What is ours to say (hosts, localhost) may change at any time.
   static constexpr uint32_t kLocalTtl = 30;
 
@@ -61,6 +64,9 @@ class Server {
   void set_names(const std::vector<NamedHost> &hosts);
 
   size_t in_flight() const { return in_flight_; }
+  // For serve_stream(): begin_stream() false: there are too many, and that is counted.
+  bool begin_stream(uint32_t client);
+  void end_stream(uint32_t client);
   // How the host completes short names; for who asks in the host's stead.
   const ResolvConf &resolv_conf();
 
@@ -93,6 +99,8 @@ class Server {
   std::unordered_map<std::string, std::shared_ptr<Lookup>> lookups_;
   size_t in_flight_ = 0;
   std::unordered_map<uint32_t, size_t> in_flight_of_client_;
+  size_t streams_ = 0;
+  std::unordered_map<uint32_t, size_t> streams_of_client_;
   bool closing_ = false;
   std::unique_ptr<Bootstrap> bootstrap_;
   std::unique_ptr<Upstream> upstream_;

@@ -83,6 +83,12 @@ struct Forward {
 using ForwardPtr = std::shared_ptr<const Forward>;
 using ForwardList = std::vector<ForwardPtr>;
 
+// `--rate`: how fast one peer may send and receive, in bytes a second.
+struct RateRule {
+  std::string peer;                  // its name, public key, or one of its inside addresses
+  std::optional<uint64_t> up, down;  // from the peer, to the peer; 0: no limit; none: not said
+};
+
 struct FlowLimits {
   size_t max_flows = 262144;
   size_t max_flows_per_client = 16384;

@@ -7,7 +7,9 @@
 #include "base/address.h"
 #include "flow/flow_table.h"
 #include "flow/route.h"
+#include "gateway/client_turns.h"
 #include "gateway/mapped_ports.h"
+#include "gateway/rates.h"
 #include "host/udp.h"
 #include "io/task.h"
 #include "shard/shard.h"
@@ -36,8 +38,23 @@ struct Context {
   const FlowLimits &limits;
   const HostDatagramPort::Options &source;  // local addresses of outgoing host sockets
   MappedPorts &mapped_ports;
+  Rates &rates;
   bool draining = false;  // no new flows
+  ClientTurns turns{};
+  size_t waiting_bytes = 0;  // of datagrams for targets whose names are being resolved
 
+  // What holds back what goes to this client; null: nothing.
+  Pace *pace_down(uint32_t client) const {
+    Rates::Paces *paces = rates.of(client);
+    return paces ? &paces->down : nullptr;
+  }
+  // Whether a datagram for the client that cannot be held back may go; counted if not.
+  bool admit_down(uint32_t client, size_t bytes) const {
+    Pace *pace = pace_down(client);
+    if (!pace || pace->admit(bytes)) return true;
+    counters().drop(DropReason::rate_of_client);
+    return false;
+  }
   Counters &counters() const { return shard.counters(); }
   Stack &stack() const { return shard.stack(); }
   std::optional<IpAddress> source_for(const IpAddress &destination) const {

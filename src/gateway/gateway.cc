@@ -101,11 +101,17 @@ class Gateway::Impl final : TimerTarget {
       if (link) link->started(*threads_);
     }
     name_peers();  // a forward may lead to one by its name
+    rates_ = options_.rates;
+    set_rates();
+    for (const RateRule &rule : rates_) {
+      if (!knows(rule.peer)) log::warn("--rate {}: no such peer yet", rule.peer);
+    }
     if (Result<void> added = configure_forwards(options_.forwards); !added) return added;
     return {};
   }
 
   Result<void> reload(const GatewayOptions &fresh, std::vector<std::string> &unchanged) {
+    if (fresh.threads != options_.threads) unchanged.push_back("the number of threads");
     std::vector<PeerName> gone;
     std::vector<PlacedPeer> changed;
     for (size_t number = 0; number < options_.links.size(); number++) {
@@ -123,11 +129,13 @@ class Gateway::Impl final : TimerTarget {
     for (const LinkOptions &link : fresh.links) {
       if (!link_named(options_.links, link)) unchanged.push_back("link " + link.name + ": that it is new");
     }
+    rates_ = fresh.rates;
     threads_->ask_all([&](GatewayShard &shard) {
       shard.change_peers(gone, changed);
       shard.set_policy(fresh.policy);
       shard.set_egress(fresh.egress);
       shard.set_dns(fresh);
+      shard.set_rates(rates_);
     });
     peers_changed();
     return configure_forwards(fresh.forwards);
@@ -154,9 +162,26 @@ class Gateway::Impl final : TimerTarget {
         LinkStatus &more = all[i].links[link];
         sum.links[link].counters += more.counters;
         std::move(more.peers.begin(), more.peers.end(), std::back_inserter(sum.links[link].peers));
+        sum.links[link].rates.merge(more.rates);
       }
     }
     return sum;
+  }
+
+  Result<void> set_rate(const RateRule &rule) {
+    if (!knows(rule.peer)) return Error{ENOENT, fmt::format("no peer {}; `status` names them", rule.peer)};
+    auto said = std::find_if(rates_.begin(), rates_.end(), [&](const RateRule &r) { return r.peer == rule.peer; });
+    RateRule merged = rule;
+    if (said != rates_.end()) {
+      if (!merged.up) merged.up = said->up;
+      if (!merged.down) merged.down = said->down;
+      rates_.erase(said);
+    }
+    if (rates_.size() >= kMostRates)
+      return Error{ENOSPC, fmt::format("{} rates are the most there can be", kMostRates)};
+    rates_.push_back(merged);
+    set_rates();
+    return {};
   }
 
   std::vector<FlowStatus> flows() {
@@ -213,6 +238,7 @@ class Gateway::Impl final : TimerTarget {
 
  private:
   static constexpr size_t kMostForwards = 4096;
+  static constexpr size_t kMostRates = 4096;
   static constexpr Duration kLook = milliseconds(100);
   static constexpr Duration kListenAgain = seconds(2);
 
@@ -231,7 +257,10 @@ class Gateway::Impl final : TimerTarget {
     for (size_t index = 0; index < forwards_.size(); index++) {
       const Standing &each = forwards_[index];
       if (!each.forward || !each.configured) continue;
-      if (std::find(forwards.begin(), forwards.end(), *each.forward) == forwards.end()) remove_forward(index);
+      if (std::find(forwards.begin(), forwards.end(), *each.forward) == forwards.end()) {
+        log::info("forward {}: removed", each.forward->spec);
+        remove_forward(index);
+      }
     }
     Result<void> done;
     for (const Forward &forward : forwards) {
@@ -292,6 +321,16 @@ class Gateway::Impl final : TimerTarget {
   void on_timer(Timer &timer, Time) override {
     move_datagram_forwards();
     if (&timer == &look_) name_peers();
+    if (!rates_.empty()) set_rates();
+  }
+
+  bool knows(const std::string &peer) {
+    const std::vector<bool> all = threads_->ask_all([&](GatewayShard &shard) { return shard.knows(peer); });
+    return std::find(all.begin(), all.end(), true) != all.end();
+  }
+
+  void set_rates() {
+    threads_->ask_all([&](GatewayShard &shard) { shard.set_rates(rates_); });
   }
 
   void name_peers() {
@@ -339,6 +378,7 @@ class Gateway::Impl final : TimerTarget {
   std::vector<size_t> population_;                 // peers of each shard
   std::vector<std::unique_ptr<LinkPeers>> peers_;  // by their link's number; null: it is not WireGuard's
   std::vector<Standing> forwards_;                 // by number
+  std::vector<RateRule> rates_;                    // later ones win
   Timer look_{*this};                              // at peers that have changed
   Timer again_{*this};                             // forwards that could not listen
   std::shared_ptr<void> alive_ = std::make_shared<int>();
@@ -383,6 +423,10 @@ void Gateway::remove_forward(size_t number) {
 
 std::vector<ForwardStatus> Gateway::forwards() const {
   return impl_->forwards();
+}
+
+Result<void> Gateway::set_rate(const RateRule &rule) {
+  return impl_->set_rate(rule);
 }
 
 WireGuardControl *Gateway::wireguard(size_t link) {

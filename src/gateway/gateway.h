@@ -43,6 +43,8 @@ class Gateway {
   Result<size_t> add_forward(const Forward &forward);
   void remove_forward(size_t number);
   std::vector<ForwardStatus> forwards() const;
+  // As `--rate` would, over what was said before; lasts until the next reload. An error: nobody is meant.
+  Result<void> set_rate(const RateRule &rule);
   // For WireGuard's userspace API of a link, by its number; null: the link is not WireGuard's. What it changes lasts
   // until the next reload.
   WireGuardControl *wireguard(size_t link);

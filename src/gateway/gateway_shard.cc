@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "crypto/key_text.h"
 #include "crypto/random.h"
 #include "gateway/peer_names.h"
 #include "host/limits.h"
@@ -99,10 +100,11 @@ GatewayShard::GatewayShard(Loop &loop, const GatewayOptions &options, ShardPlace
               [this](const IpAddress &address, uint32_t client) { return neighbour(address, client).has_value(); }),
       flows_(limits_, loop.timers(), secret_.words, &budget),
       heap_trim_(loop.timers(), flows_),
+      rates_(loop.timers()),
       shard_(loop, stack_config(), *this, this),
       dns_(loop, shard_.counters(), resolving(options), dial_name_server(loop)),
       resolver_(loop, dns_),
-      context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_, mapped_ports},
+      context_{loop, shard_, flows_, router_, dns_, resolver_, limits_, source_, mapped_ports, rates_},
       dialer_(context_, forward_list_),
       tcp_(context_, dialer_),
       udp_(context_, forward_list_),
@@ -275,6 +277,46 @@ void GatewayShard::set_egress(const EgressOptions &egress) {
   names_changed_.notify();
 }
 
+// Of this shard: by name, public key or inside address.
+std::vector<uint32_t> GatewayShard::clients_called(const std::string &peer) const {
+  std::vector<uint32_t> found;
+  if (std::optional<IpAddress> address = IpAddress::parse(peer)) {
+    std::optional<ClientPlace> place = place_of(*address);
+    if (place && place->id) found.push_back(place->id);
+    return found;
+  }
+  for (const OpenLink &link : links_) {
+    if (!link.wireguard) continue;
+    for (const wireguard::PeerStatus &each : link.wireguard->peers()) {
+      if (each.config.name == peer || to_base64(each.config.public_key) == peer) found.push_back(each.id);
+    }
+  }
+  return found;
+}
+
+void GatewayShard::set_rates(const std::vector<RateRule> &rules) {
+  Rates::Limits limits;
+  auto limit = [&](uint32_t client, const RateRule &rule) {
+    auto &[up, down] = limits[client];
+    up = rule.up.value_or(up);
+    down = rule.down.value_or(down);
+  };
+  for (const RateRule &rule : rules) {
+    for (uint32_t client : clients_called(rule.peer)) limit(client, rule);
+  }
+  rates_.set(limits);
+  shard_.limit_by(rates_.empty() ? nullptr : this);
+}
+
+// Of what one client sends another, both rates count.
+bool GatewayShard::admits(const FlowKey &key, uint32_t client, size_t bytes) {
+  if (Rates::Paces *sender = rates_.of(client); sender && !sender->up.admit(bytes)) return false;
+  std::optional<ClientPlace> place = place_of(key.outside.address, 1);
+  if (!place || !place->id || place->id == client) return true;
+  Rates::Paces *receiver = rates_.of(place->id);
+  return !receiver || receiver->down.admit(bytes);
+}
+
 void GatewayShard::set_forward(size_t index, const ForwardPtr &forward) {
   if (!forward) forwards_->stop(index);
   if (index >= forward_list_.size()) forward_list_.resize(index + 1);
@@ -359,12 +401,23 @@ void GatewayShard::open_parcel(const Parcel &parcel) {
   for (const Parcel::Item &item : parcel.items) {
     const Bytes bytes = rest.first(item.size);
     rest = rest.subspan(item.size);
+    if (!item.initiation_from && !admits_from_elsewhere(bytes)) continue;
     if (link.gue) {
       link.gue->send_passed_on(bytes);
     } else {
       link.wireguard->receive_passed_on(bytes, item.initiation_from);
     }
   }
+}
+
+// An inside packet that a client of another shard sent one of ours.
+bool GatewayShard::admits_from_elsewhere(Bytes packet) {
+  if (rates_.empty()) return true;
+  std::variant<ParsedPacket, DropReason> parsed = parse_packet(packet);
+  const auto *found = std::get_if<ParsedPacket>(&parsed);
+  if (!found || admits(found->key, 0, packet.size())) return true;
+  shard_.counters().drop(DropReason::rate_of_client);
+  return false;
 }
 
 void GatewayShard::hand_over(uint32_t shard, AcceptedConnection connection) {
@@ -535,6 +588,11 @@ GatewayStatus GatewayShard::status() const {
       told.peers = link.wireguard->peers();
     }
     if (link.options.gue()) told.gue = link.gue ? link.gue->peer() : GuePeerStatus{};
+    auto tell_rate = [&](uint32_t client, const wireguard::PublicKey &key) {
+      if (const Rates::Paces *paces = rates_.of(client)) told.rates[key] = {paces->up.rate(), paces->down.rate()};
+    };
+    for (const wireguard::PeerStatus &peer : told.peers) tell_rate(peer.id, peer.config.public_key);
+    if (link.gue) tell_rate(link.gue->client(), {});
     told.counters = link.counters;
     status.counters += link.counters;
   }

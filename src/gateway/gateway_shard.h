@@ -20,6 +20,7 @@
 #include "gateway/far_link.h"
 #include "gateway/heap_trim.h"
 #include "gateway/options.h"
+#include "gateway/rates.h"
 #include "gateway/serve_forward.h"
 #include "gateway/serve_icmp.h"
 #include "gateway/serve_tcp.h"
@@ -55,7 +56,7 @@ struct PeerName {
   bool operator==(const PeerName &) const = default;
 };
 
-class GatewayShard final : public StackEvents, Neighbours {
+class GatewayShard final : public StackEvents, Neighbours, PacketLimits {
  public:
   // Told on the shard's thread: with which peer, by name, a handshake was completed.
   using OnHandshake = std::function<void(std::string peer, const DatagramPath &path)>;
@@ -89,6 +90,9 @@ class GatewayShard final : public StackEvents, Neighbours {
   void set_egress(const EgressOptions &egress);
   // Where DNS and echo are answered, and whom DNS asks.
   void set_dns(const GatewayOptions &fresh);
+  // Rules about peers of any shard; again when peers have changed.
+  void set_rates(const std::vector<RateRule> &rules);
+  bool knows(const std::string &peer) const { return !clients_called(peer).empty(); }
 
   // Forward number `index`, or none any more (null): connections that stand stay.
   void set_forward(size_t index, const ForwardPtr &forward);
@@ -164,10 +168,13 @@ class GatewayShard final : public StackEvents, Neighbours {
   // Whose an inside address is: the longest prefix of all links' AllowedIPs. Those shorter than `shortest` do not
   // count.
   std::optional<ClientPlace> place_of(const IpAddress &address, int shortest = 0) const;
+  std::vector<uint32_t> clients_called(const std::string &peer) const;
+  bool admits(const FlowKey &key, uint32_t client, size_t bytes) override;
 
   void pass_on(uint16_t link, std::span<wireguard::Output::Elsewhere> packets);
   void pass_on(uint16_t link, std::span<Packet> packets);
   void open_parcel(const Parcel &parcel);
+  bool admits_from_elsewhere(Bytes packet);
   void hand_over(uint32_t shard, AcceptedConnection connection);
 
   void host_moved();
@@ -202,6 +209,7 @@ class GatewayShard final : public StackEvents, Neighbours {
   FlowTable flows_;
   HeapTrim heap_trim_;
   LinkBuffers link_buffers_;
+  Rates rates_;
   Shard shard_;
   dns::Server dns_;
   dns::Resolver resolver_;

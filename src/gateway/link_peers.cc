@@ -46,6 +46,7 @@ WireGuardSettings LinkPeers::settings() const {
   return threads_->ask(0, [this](GatewayShard &shard) { return shard.wireguard(link_).settings(); });
 }
 
+// One shard after another: their sockets make one group, in the order of their numbers.
 // All shards or none: what may fail comes first, and is undone where it was done.
 Result<void> LinkPeers::change(const wireguard::Key *private_key, std::optional<uint16_t> listen_port,
                                std::optional<uint32_t> mark) {

@@ -52,6 +52,7 @@ struct GatewayOptions {
   EgressOptions egress;
   std::vector<Forward> forwards;
   FlowLimits limits;
+  std::vector<RateRule> rates;  // a later one wins over an earlier one
   std::optional<IpAddress> source_ipv4, source_ipv6;
   size_t tcp_buffer_size = 4 << 20;
   Congestion congestion = Congestion::bbr;
@@ -64,8 +65,7 @@ struct GatewayOptions {
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
   std::optional<int> ready_fd;
-  bool sandbox = true;             // after the start, only what is needed for serving
-  std::vector<std::string> files;  // that these options were read from, and are again on reload
+  bool sandbox = true;  // after the start, only what is needed for serving
 };
 
 }  // namespace slipgate

@@ -158,6 +158,7 @@ class ForwardService::UdpForward final : DatagramPortOwner {
     }
     flow->flow().touch(context.loop.now());
     flow->flow().bytes_down += payload.size();
+    if (!context.admit_down(flow->flow().client, payload.size())) return;
     context.stack().send_datagram(flow->flow().key, payload,
                                   {.ttl = header.ttl, .traffic_class = header.traffic_class});
   }

@@ -31,6 +31,7 @@ class EchoFlow final : public CarriedFlow, PingPortOwner {
   void on_echo_reply(uint16_t sequence, Bytes payload, const IpAddress &from, const DatagramHeader &header) override {
     flow_->touch(context_.loop.now());
     flow_->bytes_down += payload.size();
+    if (!context_.admit_down(flow_->client, payload.size())) return;
     FlowKey key = key_;
     key.outside.address = from;
     context_.stack().send_echo_reply(key, sequence, payload, info_inside(header));
@@ -72,6 +73,7 @@ void EchoService::serve(const FlowKey &key, uint32_t client, uint16_t sequence, 
                         Bytes original) {
   Target target = context_.router.route(key, client);
   if (std::holds_alternative<target::Echo>(target)) {
+    if (!context_.admit_down(client, payload.size())) return;
     context_.stack().send_echo_reply(key, sequence, payload, {.ttl = kDefaultTtl, .traffic_class = info.traffic_class});
     return;
   }

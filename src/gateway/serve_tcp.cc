@@ -22,10 +22,22 @@ class Carried final : public RelayEnd {
     log::debug("{}: closed, {} bytes up, {} down", flow_->key.to_string(), flow_->bytes_up, flow_->bytes_down);
   }
   Traffic &traffic() override { return *flow_; }
+  Pace *pace(Way way) override {
+    Rates::Paces *paces = context_.rates.of(flow_->client);
+    return !paces ? nullptr : way == Way::up ? &paces->up : &paces->down;
+  }
+  size_t share(Way way) override {
+    if (!context_.shard.crowded()) return SIZE_MAX;
+    return context_.turns.share(flow_->client, places_[static_cast<size_t>(way)], context_.loop.now());
+  }
+  void moved(Way way, size_t bytes) override {
+    if (context_.shard.crowded()) context_.turns.moved(flow_->client, places_[static_cast<size_t>(way)], bytes);
+  }
 
  private:
   Context &context_;
   FlowHandle flow_;
+  ClientTurns::Place places_[2];
 };
 
 }  // namespace

@@ -79,6 +79,7 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
   }
 
   void on_idle(Flow &) override { delete this; }
+  Pace *pace() override { return context_.pace_down(flow_->client); }
 
   Context &context_;
   const FlowKey key_;  // outside unspecified
@@ -91,11 +92,13 @@ class Mapping final : public DatagramFlow, DatagramPortOwner {
 class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
  public:
   static constexpr FlowState kFirstState = FlowState::established;
-  // Datagrams that wait until the target's name is resolved.
+  // Datagrams that wait until the target's name is resolved: of one flow, and bytes of all.
   static constexpr size_t kMostWaiting = 16;
+  static constexpr size_t kMostWaitingBytes = 4 << 20;
 
   RemoteForwardFlow(Context &context, const FlowKey &key, ForwardPtr forward)
       : context_(context), key_(key), forward_(std::move(forward)), port_(context.loop, *this, context.source) {}
+  ~RemoteForwardFlow() override { take_waiting(); }
 
   void admitted(Flow &flow) {
     flow_ = FlowHandle(context_.flows, flow);
@@ -109,8 +112,9 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
     if (target_) {
       port_.send(payload, *target_, header_of(info));
       if (context_.loop.now() >= valid_until_) look_again();
-    } else if (waiting_.size() < kMostWaiting) {
+    } else if (waiting_.size() < kMostWaiting && context_.waiting_bytes + payload.size() <= kMostWaitingBytes) {
       waiting_.emplace_back(payload.begin(), payload.end());
+      context_.waiting_bytes += payload.size();
     } else {
       context_.counters().drop(DropReason::send_failed);
     }
@@ -137,7 +141,12 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
     const std::vector<IpAddress> &addresses = found->addresses;
     if (target_ && std::find(addresses.begin(), addresses.end(), target_->address) != addresses.end()) co_return;
     target_ = Endpoint{addresses.front(), forward_->target_port ? forward_->target_port : key_.outside.port};
-    for (const std::vector<uint8_t> &payload : std::exchange(waiting_, {})) port_.send(payload, *target_, {});
+    for (const std::vector<uint8_t> &payload : take_waiting()) port_.send(payload, *target_, {});
+  }
+
+  std::vector<std::vector<uint8_t>> take_waiting() {
+    for (const std::vector<uint8_t> &payload : waiting_) context_.waiting_bytes -= payload.size();
+    return std::exchange(waiting_, {});
   }
 
   void on_datagram(Bytes payload, const Endpoint &from, const DatagramHeader &header) override {
@@ -169,6 +178,7 @@ class RemoteForwardFlow final : public DatagramFlow, DatagramPortOwner {
   }
 
   void on_idle(Flow &) override { delete this; }
+  Pace *pace() override { return context_.pace_down(flow_->client); }
 
   Context &context_;
   const FlowKey key_;
@@ -279,8 +289,9 @@ void UdpService::refuse(const FlowKey &key, DropReason reason, Bytes original) {
 }
 
 void UdpService::serve_dns(const FlowKey &key, uint32_t client, Bytes payload) {
-  context_.dns.query(payload, dns::Transport::udp, client, [this, key](Bytes answer) {
-    if (!answer.empty()) context_.stack().send_datagram(key, answer, {});
+  context_.dns.query(payload, dns::Transport::udp, client, [this, key, client](Bytes answer) {
+    if (answer.empty() || !context_.admit_down(client, answer.size())) return;
+    context_.stack().send_datagram(key, answer, {});
   });
 }
 

@@ -45,6 +45,7 @@ class Socks5Flow final : public DatagramFlow, DatagramPortOwner {
   void on_datagram(Bytes payload, const Endpoint &from, const DatagramHeader &header) override;
   void on_datagram_error(const DatagramError &error) override;
   void on_idle(Flow &) override { delete this; }
+  Pace *pace() override { return context_.pace_down(flow_->client); }
 
   Context &context_;
   const FlowKey key_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,21 @@ struct ForwardStatus {
   std::string problem;  // why it does not at the moment; empty: it does
 };
 
+// How fast a peer may send and receive, bytes a second; 0: no limit.
+struct PeerRate {
+  uint64_t up = 0, down = 0;
+};
+
+struct LinkStatus {
+  std::string name;
+  Endpoint listen;  // with the port that its socket really has
+  wireguard::PublicKey public_key{};
+  std::optional<GuePeerStatus> gue;  // of a link of GUE, which has no key and no peers
+  std::vector<wireguard::PeerStatus> peers;
+  Counters counters;                               // what its packets and datagrams were
+  std::map<wireguard::PublicKey, PeerRate> rates;  // of those that have a limit; GUE's peer has a key of zeros
+};
+
 enum class SandboxState { off, partial, on };
 
 constexpr std::string_view name_of(SandboxState state) {
@@ -44,15 +60,6 @@ struct SandboxStatus {
   SandboxState state = SandboxState::off;
   std::string reason;          // why it is not wholly on
   uint64_t refused_calls = 0;  // system calls
-};
-
-struct LinkStatus {
-  std::string name;
-  Endpoint listen;  // with the port that its socket really has
-  wireguard::PublicKey public_key{};
-  std::optional<GuePeerStatus> gue;  // of a link of GUE, which has no key and no peers
-  std::vector<wireguard::PeerStatus> peers;
-  Counters counters;  // what its packets and datagrams were
 };
 
 struct GatewayStatus {

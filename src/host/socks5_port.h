@@ -29,6 +29,7 @@ class Socks5Port final : public DatagramPort, DatagramPortOwner, StreamWatcher {
 
   void on_datagram(Bytes payload, const Endpoint &from, const DatagramHeader &header) override;
   void on_datagram_error(const DatagramError &error) override;
+  Pace *pace() override { return owner_.pace(); }
   void on_readable() override;
   bool has_ended();
   void on_writable() override {}

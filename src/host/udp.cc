@@ -195,6 +195,10 @@ void HostDatagramSocket::on_turn_end() {
   send_gathered();
 }
 
+void HostDatagramSocket::on_pace() {
+  loop_.poller().rearm(descriptor_.get(), *this, Interest::reading);
+}
+
 void HostDatagramSocket::send_gathered() {
   if (!gathered_ || gathered_->count == 0) return;
   std::unique_ptr<Gathered> run = std::move(gathered_);
@@ -314,8 +318,12 @@ bool HostDatagramSocket::receive() {
   mmsghdr messages[kBatch];
   uint8_t *scratch = loop_.scratch().datagrams();
   bool *gone = destroyed_;
+  Pace *pace = owner_.pace();
+  if (pace && pace->rate() == Pace::kNoLimit) pace = nullptr;
+  const unsigned at_once = pace ? 1 : kBatch;
   for (int batch = 0; batch < kBatchesPerTurn; batch++) {
-    for (unsigned i = 0; i < kBatch; i++) {
+    if (pace && pace->grant(*this) == 0) return true;
+    for (unsigned i = 0; i < at_once; i++) {
       slots[i].piece = {scratch + size_t{i} * 65536, 65536};
       messages[i] = {};
       msghdr &head = messages[i].msg_hdr;
@@ -326,7 +334,7 @@ bool HostDatagramSocket::receive() {
       head.msg_control = slots[i].control;
       head.msg_controllen = sizeof(slots[i].control);
     }
-    int count = ::recvmmsg(descriptor_.get(), messages, kBatch, MSG_DONTWAIT, nullptr);
+    int count = ::recvmmsg(descriptor_.get(), messages, at_once, MSG_DONTWAIT, nullptr);
     if (count < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN) return true;
@@ -336,6 +344,7 @@ bool HostDatagramSocket::receive() {
     }
     for (int i = 0; i < count; i++) {
       const size_t size = messages[i].msg_len;
+      if (pace) pace->charge(size);
       size_t segment = std::max<size_t>(size, 1);
       DatagramHeader header = read_header(messages[i].msg_hdr, kind_ == Kind::udp_listener, segment);
       const auto *bytes = static_cast<const uint8_t *>(slots[i].piece.iov_base);
@@ -347,7 +356,7 @@ bool HostDatagramSocket::receive() {
         if (*gone) return false;
       }
     }
-    if (count < static_cast<int>(kBatch)) return true;
+    if (count < static_cast<int>(at_once)) return true;
   }
   loop_.poller().rearm(descriptor_.get(), *this, Interest::reading);
   return true;

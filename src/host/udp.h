@@ -20,12 +20,13 @@
 #include "io/datagram_port.h"
 #include "io/fd.h"
 #include "io/loop.h"
+#include "io/pace.h"
 #include "io/poller.h"
 
 namespace slipgate {
 
 // One UDP or ping socket of one family.
-class HostDatagramSocket final : public Pollable, TurnEnd {
+class HostDatagramSocket final : public Pollable, TurnEnd, PaceWaiter {
  public:
   enum class Kind : uint8_t {
     udp,
@@ -65,6 +66,7 @@ class HostDatagramSocket final : public Pollable, TurnEnd {
 
   HostDatagramSocket(Loop &loop, DatagramPortOwner &owner, Kind kind, Fd descriptor, int family);
   void on_turn_end() override;
+  void on_pace() override;
   bool gather(Bytes prefix, Bytes payload, const Endpoint &to, const DatagramHeader &header);
   void send_gathered();
   // segment 0: one datagram.

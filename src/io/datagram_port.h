@@ -8,6 +8,8 @@
 
 namespace slipgate {
 
+class Pace;
+
 // What of an IP header goes along with a datagram.
 struct DatagramHeader {
   uint8_t ttl = 64;
@@ -36,6 +38,8 @@ class DatagramPortOwner {
   // `payload` is valid during the call. May destroy the port.
   virtual void on_datagram(Bytes payload, const Endpoint &from, const DatagramHeader &header) = 0;
   virtual void on_datagram_error(const DatagramError &error) = 0;
+  // What reading is held back by, so that the kernel's buffer fills instead of the way inside; null: nothing.
+  virtual Pace *pace() { return nullptr; }
 
  protected:
   ~DatagramPortOwner() = default;

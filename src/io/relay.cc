@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "io/pace.h"
+
 namespace slipgate {
 
 // Nothing moves when a stream says that it is ready: the relay only notes it and asks for the end of the turn, so that
@@ -27,8 +29,8 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
         traffic_(end_->traffic()),
         idle_(idle),
         timer_(*this),
-        up_(*this, std::move(inside), traffic_.bytes_up),
-        down_(*this, std::move(outside), traffic_.bytes_down) {
+        up_(*this, std::move(inside), traffic_.bytes_up, RelayEnd::Way::up),
+        down_(*this, std::move(outside), traffic_.bytes_down, RelayEnd::Way::down) {
     traffic_.last_active = loop.now();
   }
   ~Relay() override { loop_.forget(*this); }
@@ -42,14 +44,17 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
 
  private:
   // One direction, named after the stream that it reads; also that stream's watcher.
-  struct Direction final : StreamWatcher {
-    Direction(Relay &owner, StreamPtr stream, uint64_t &moved) : relay(owner), from(std::move(stream)), bytes(moved) {}
+  struct Direction final : StreamWatcher, PaceWaiter {
+    Direction(Relay &owner, StreamPtr stream, uint64_t &moved, RelayEnd::Way which)
+        : relay(owner), from(std::move(stream)), bytes(moved), way(which) {}
     void on_readable() override { relay.loop_.at_turn_end(relay, 0); }
     void on_writable() override { relay.loop_.at_turn_end(relay, 0); }
+    void on_pace() override { relay.loop_.at_turn_end(relay, 0); }
 
     Relay &relay;
     StreamPtr from;
     uint64_t &bytes;
+    const RelayEnd::Way way;
     int error = 0;        // of the stream `from`, in reading or in writing
     bool ended = false;   // the end was read and passed on
     bool broken = false;  // the other side takes no more
@@ -58,8 +63,8 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
   void on_turn_end() override {
     bool again = pump(up_, down_);
     again |= pump(down_, up_);
-    if (up_.broken || down_.broken) {
-      // One side is gone. What it said before it went still belongs to the other: it had its share in this very call.
+    if ((up_.broken || down_.broken) && !again) {
+      // One side is gone. What it said before it went still belonged to the other, and has been moved.
       abort();
       return;
     }
@@ -73,10 +78,19 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
   // Moves what can be moved; true when it stopped only because its share is used up.
   bool pump(Direction &direction, Direction &other) {
     if (direction.ended || direction.broken) return false;
+    size_t moved = 0;
+    const bool more = move(direction, other, std::min(kShare, end_->share(direction.way)), moved);
+    if (moved > 0) end_->moved(direction.way, moved);
+    return more;
+  }
+
+  bool move(Direction &direction, Direction &other, size_t share, size_t &moved) {
     Stream &from = *direction.from;
     Stream &to = *other.from;
-    for (size_t moved = 0; moved < kShare;) {
+    Pace *pace = end_->pace(direction.way);
+    while (moved < share) {
       size_t room = to.writable();
+      if (pace && room > 0) room = std::min(room, pace->grant(direction));
       if (room == 0) {
         // A reset need not wait until the other side takes bytes again.
         if (Peeked nothing = from.peek(0); nothing.size == 0 && nothing.error) {
@@ -85,7 +99,7 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
         }
         return false;
       }
-      const size_t most = std::min(room, kChunk);
+      const size_t most = std::min({room, kChunk, share - moved});
       const std::span<const iovec> place = to.room(most);
       std::optional<Peeked> read;
       if (!place.empty()) {
@@ -118,6 +132,7 @@ class Relay final : public Parked, TurnEnd, TimerTarget {
       }
       moved += size;
       direction.bytes += size;
+      if (pace) pace->charge(size);
       traffic_.last_active = loop_.now();
     }
     return true;

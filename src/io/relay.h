@@ -2,6 +2,7 @@
 // through, an RST on one side becomes an RST on the other.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "base/traffic.h"
@@ -9,6 +10,8 @@
 #include "io/stream.h"
 
 namespace slipgate {
+
+class Pace;
 
 struct RelayResult {
   int inside_error = 0;  // errno that ended it, 0 for an orderly end
@@ -23,6 +26,14 @@ class RelayEnd {
   virtual ~RelayEnd() = default;
   // Where the relay counts what it moves, and when it last did; asked once.
   virtual Traffic &traffic() = 0;
+  // What the bytes of one direction are held back by, up from inside; null: nothing. Asked each time that some may
+  // move.
+  enum class Way : uint8_t { up, down };
+  virtual Pace *pace(Way) { return nullptr; }
+  // The most bytes of one direction in this turn, so that others need not wait long for its end; 0: in a later one. And
+  // what was moved of it.
+  virtual size_t share(Way) { return SIZE_MAX; }
+  virtual void moved(Way, size_t bytes) { (void)bytes; }
   // Once, at the end of a turn; the streams have gone.
   virtual void on_relay_end(const RelayResult &result) = 0;
 };

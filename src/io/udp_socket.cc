@@ -183,8 +183,11 @@ void UdpSocket::on_events(uint32_t events) {
     if (gone) return;
   }
   if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
-    // One call per turn: what it brought goes through the gateway before more is fetched.
-    if (receive()) watch();
+    // What this brings goes through the gateway before more is fetched. Where the kernel joins nothing one call brings
+    // little, and what a flood left in the socket lies before everybody else's.
+    bool more = true;
+    for (size_t calls = 0; more && calls < kReceiveCalls && received_.size() < kEnough; calls++) more = receive();
+    if (more) watch();
     if (!received_.empty()) {
       owner_.on_datagrams(received_);
       if (gone) return;

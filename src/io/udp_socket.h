@@ -85,6 +85,8 @@ class UdpSocket final : public Pollable {
 
  private:
   static constexpr size_t kReceiveMessages = 8;  // 64 kB each
+  static constexpr size_t kReceiveCalls = 8;     // in a turn, until there are
+  static constexpr size_t kEnough = 64;          // datagrams
   static constexpr size_t kSendMessages = 64;    // per sendmmsg
   static constexpr size_t kSendPieces = 1024;    // iovecs of one sendmmsg: UIO_MAXIOV
   static constexpr size_t kMaxSegments = 64;     // UDP_MAX_SEGMENTS of kernels before 6.7

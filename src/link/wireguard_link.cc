@@ -13,6 +13,7 @@ namespace slipgate {
 
 namespace {
 
+constexpr int kWaitingRank = 0;
 constexpr int kLinkRank = 2;
 
 Duration wall_offset() {
@@ -79,7 +80,8 @@ WireGuardLink::WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, Li
       queue_capacity_(options.transmit_queue_capacity),
       counters_(counters),
       buffers_(buffers),
-      device_(device_config(options, link), buffers.singles, counters, loop.now()) {
+      device_(device_config(options, link), buffers.singles, counters, loop.now()),
+      share_(counters) {
   device_.on_handshake = [this](uint32_t peer, const DatagramPath &path) {
     if (on_handshake) on_handshake(peer, path);
   };
@@ -87,6 +89,7 @@ WireGuardLink::WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, Li
 
 WireGuardLink::~WireGuardLink() {
   loop_.forget(*this);
+  loop_.forget(waiting_);
 }
 
 // The first of several shards finds the port free, and what the others join is its group.
@@ -155,6 +158,11 @@ Result<void> WireGuardLink::change(const wireguard::Key *private_key, std::optio
 }
 
 void WireGuardLink::on_datagrams(std::span<Datagram> datagrams) {
+  serve(share_.arrived(datagrams, loop_.now()));
+}
+
+void WireGuardLink::serve(std::span<Datagram> datagrams) {
+  if (share_.any_waiting()) loop_.at_turn_end(waiting_, kWaitingRank);
   for (Datagram &datagram : datagrams) {
     device_.receive(std::move(datagram.packet), datagram.path, loop_.now(), output_);
   }

@@ -16,6 +16,7 @@
 #include "link/link.h"
 #include "link/link_buffers.h"
 #include "link/options.h"
+#include "link/turn_share.h"
 #include "link/wireguard_control.h"
 #include "wireguard/device.h"
 
@@ -82,8 +83,16 @@ class WireGuardLink final : public Link,
   WireGuardLink(Loop &loop, const WireGuardLinkOptions &options, LinkPlace link, LinkBuffers &buffers,
                 LinkEvents &events, Counters &counters);
 
+  // Serves those that wait for their share of this turn.
+  struct Waiting final : TurnEnd {
+    explicit Waiting(WireGuardLink &of) : link(of) {}
+    void on_turn_end() override { link.serve(link.share_.waiting()); }
+    WireGuardLink &link;
+  };
+
   Result<std::unique_ptr<UdpSocket>> open_socket(const Endpoint &at);
   void on_datagrams(std::span<Datagram> datagrams) override;
+  void serve(std::span<Datagram> datagrams);
   void on_queue_empty() override {
     if (on_congestion) on_congestion(false);
   }
@@ -102,6 +111,8 @@ class WireGuardLink final : public Link,
   LinkBuffers &buffers_;
   wireguard::Device device_;
   wireguard::Output output_;
+  TurnShare share_;
+  Waiting waiting_{*this};
   std::vector<Packet> arrived_;  // inside packets while the shard has them
   std::unique_ptr<UdpSocket> socket_;
   std::unique_ptr<UdpSocket> bound_;  // to the port that is to be the next

@@ -43,6 +43,10 @@ void Shard::from_link(std::span<Packet> packets) {
     Counters &of_link = *links_[packet.link].counters;
     of_link.packets_from_link++;
     of_link.bytes_from_link += packet.size();
+    if (packet.client != last_client_) {
+      if (last_client_) crowded_until_ = loop_.now() + kCrowd;
+      last_client_ = packet.client;
+    }
     std::variant<ParsedPacket, DropReason> parsed = parse_packet(packet.bytes());
     if (DropReason *reason = std::get_if<DropReason>(&parsed)) {
       counters_.drop(*reason);
@@ -51,14 +55,20 @@ void Shard::from_link(std::span<Packet> packets) {
     }
     ParsedPacket &found = *std::get_if<ParsedPacket>(&parsed);
     found.key.link = packet.link;
-    if (neighbours_) {
-      // Fragments do not say which ports they are for: the stack makes them whole first.
-      std::optional<uint16_t> link =
-          found.fragment ? std::nullopt : neighbours_->neighbour_link(found.key, packet.client);
-      if (link) {
-        forward({std::move(packet), found}, *link);
+    std::optional<uint16_t> neighbour;
+    // Fragments do not say which ports they are for: the stack makes them whole first.
+    if (neighbours_ && !found.fragment) neighbour = neighbours_->neighbour_link(found.key, packet.client);
+    if (limits_) {
+      const bool held_back = found.key.protocol == Protocol::tcp && !found.fragment && !neighbour;
+      if (!held_back && !limits_->admits(found.key, packet.client, found.length)) {
+        counters_.drop(DropReason::rate_of_client);
+        if (capture_) capture_->from_link(packet, name_of(DropReason::rate_of_client));
         continue;
       }
+    }
+    if (neighbour) {
+      forward({std::move(packet), found}, *neighbour);
+      continue;
     }
     if (capture_) capture_->from_link(packet, "stack");  // now: the stack rewrites headers in place
     batch_.push_back({std::move(packet), found});

@@ -31,6 +31,17 @@ class Neighbours {
   ~Neighbours() = default;
 };
 
+// Who limits how fast clients may send.
+class PacketLimits {
+ public:
+  // Whether the packet may pass, which the client sends and nothing can hold back: to a stream that can, it is not
+  // asked.
+  virtual bool admits(const FlowKey &key, uint32_t client, size_t bytes) = 0;
+
+ protected:
+  ~PacketLimits() = default;
+};
+
 class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
  public:
   // Inside packets that one turn hands to the stack at once: a full UDP_GRO receive of eight buffers.
@@ -49,6 +60,9 @@ class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
   // From now on every packet is captured. Links are attached.
   void capture_to(Capture::Sink sink);
 
+  // From now on packets need leave; null: they do not.
+  void limit_by(PacketLimits *limits) { limits_ = limits; }
+
   // 5 -> 6 of the packet's way: packets that a link brought, on to the stack.
   void from_link(std::span<Packet> packets) override;
   // 13 -> 14: packets that the stack made, on to their links.
@@ -57,6 +71,9 @@ class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
 
   // The stack acknowledges and sends at the end of the turn, before the links transmit.
   void on_turn_end() override;
+
+  // Whether more than one client was heard in the last moments: then nobody should make a turn long.
+  bool crowded() const { return loop_.now() < crowded_until_; }
 
   Stack &stack() { return stack_; }
   Counters &counters() { return counters_; }
@@ -72,8 +89,13 @@ class Shard final : public LinkEvents, public StackOutput, public TurnEnd {
   void forward(LinkPacket &&packet, uint16_t link);
   void refuse(const LinkPacket &packet, DropReason reason, uint8_t type, uint8_t code, uint32_t mtu);
 
+  static constexpr Duration kCrowd = milliseconds(50);
+
   Loop &loop_;
+  uint32_t last_client_ = 0;  // who was heard
+  Time crowded_until_ = Time::min();
   const Neighbours *neighbours_;
+  PacketLimits *limits_ = nullptr;
   Counters counters_;
   BufferPool transmit_pool_;
   std::vector<Attached> links_;  // by number

@@ -67,6 +67,9 @@ Connection::~Connection() {
     world_.client(client).out_of_order -= out_of_order_;
     world_.forget_client(client);
   }
+  received_.clear();
+  sending_.clear();
+  settle_held();
 }
 
 bool Connection::opening() const {
@@ -138,6 +141,15 @@ StreamPtr Connection::make_stream() {
 // --- segments ---
 
 void Connection::input(pbuf *segment, uint8_t traffic_class) {
+  // Nobody reads what came before: what comes now is in the window, but the client has more than its part of memory.
+  if (!received_.empty() && received_.size() >= world_.held_limit(client)) {  // lesson: tcp-held-bounded
+    const auto *header = static_cast<const TcpHeader *>(segment->payload);
+    if (segment->tot_len > header->header_length()) {
+      world_.counters.drop(DropReason::held_limit);
+      pbuf_free(segment);
+      return;
+    }
+  }
   world_.touch(*this);
   {
     LwipScope scope(world_, *this);
@@ -463,6 +475,17 @@ static void settle_segment(tcp_seg &segment) {
 }
 
 // What lwIP holds out of order is counted, copied out of large buffers, and bounded per client.
+// What is held counts as the client's; in steps, so that small exchanges need no counting.
+void Connection::settle_held() {
+  constexpr size_t kStep = Stack::World::kLeastHeld;
+  const size_t now = (received_.size() + sending_.size()) / kStep * kStep;
+  if (now == held_) return;
+  world_.client(client).held += now - held_;
+  world_.held += now - held_;
+  held_ = now;
+  world_.forget_client(client);
+}
+
 void Connection::settle_out_of_order() {
   if (!pcb_->ooseq && out_of_order_ == 0) return;
   size_t bytes = 0;
@@ -501,6 +524,7 @@ void Connection::output() {
 
 void Connection::flush() {
   received_.settle();
+  settle_held();
   if (!pcb_) return;
   Time now = world_.timers.now();
   {
@@ -566,7 +590,7 @@ void Connection::open_window() {
                         ? static_cast<uint32_t>(std::min<size_t>(world_.config.tcp_buffer_size, TCP_WND))
                         : kInitialWindow;
     if (world_.timers.now() - growth_start_ < seconds(1) && receive_limit_ < most &&
-        received_.size() < receive_limit_ / 2) {
+        received_.size() < receive_limit_ / 2 && world_.held_limit(client) == SIZE_MAX) {
       uint32_t more = std::min(receive_limit_, most - receive_limit_);
       receive_limit_ += more;
       pcb_->rcv_wnd += more;

@@ -131,6 +131,7 @@ class Connection final : public TcpEntry, public TimerTarget {
   bool act_on_time(Time now);
   void arm_timer(Time now);
   void settle_out_of_order();
+  void settle_held();
   void output();
   size_t most_send_buffer() const;
   size_t send_limit() const;
@@ -157,6 +158,7 @@ class Connection final : public TcpEntry, public TimerTarget {
   uint32_t acknowledged_ = 0;  // the last acknowledgment number that we sent
   SackBlock duplicate_;        // what came twice and nobody was told of yet
   size_t out_of_order_ = 0;    // bytes that lwIP holds out of order
+  size_t held_ = 0;            // in received_ and sending_, as counted
 
   SendBuffer sending_;
   std::unique_ptr<Sender> sender_;  // once something was sent

@@ -67,7 +67,10 @@ size_t Connection::send_limit() const {
 
 size_t Connection::writable() {
   size_t room = 0;
-  if (write_error() == 0) room = send_limit() - std::min(send_limit(), sending_.size());
+  if (write_error() == 0) {
+    const size_t limit = std::min(send_limit(), world_.held_limit(client));
+    room = limit - std::min(limit, sending_.size());
+  }
   if (room == 0) wants_writable_ = true;
   return room;
 }

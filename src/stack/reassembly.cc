@@ -12,6 +12,7 @@ constexpr size_t kUnit = 8;  // fragments begin at multiples of this, and all bu
 constexpr size_t kUnits = (Reassembly::kMostPayloadBytes + kUnit - 1) / kUnit;
 
 // A client that has this many waiting pays for what it opens when the whole table is full; else the oldest of all goes.
+// And what it opens beyond them waits for kCrowded only.
 constexpr size_t kFairShare = 4;
 
 // Where a fragment's data belongs, and what stood before it.
@@ -162,7 +163,8 @@ Reassembly::Datagram *Reassembly::open(const Key &key, uint64_t hash) {
   (newest_ ? newest_->newer : oldest_) = &datagram;
   newest_ = &datagram;
   waiting_++;
-  timers_.arm(datagram.timer, timers_.now() + (key.flow.is_v4() ? kTimeoutV4 : kTimeoutV6));
+  const Duration patience = of_client >= kFairShare ? kCrowded : key.flow.is_v4() ? kTimeoutV4 : kTimeoutV6;
+  timers_.arm(datagram.timer, timers_.now() + patience);  // lesson: reassembly-flood-is-forgotten
   return &datagram;
 }
 

@@ -32,6 +32,7 @@ class Reassembly {
  public:
   static constexpr Duration kTimeoutV4 = seconds(30);
   static constexpr Duration kTimeoutV6 = seconds(60);  // RFC 8200 section 4.5
+  static constexpr Duration kCrowded = seconds(5);     // of a client with several waiting: it floods, or loses much
   // IP header and what may stand between it and the fragments' data.
   static constexpr size_t kMostHeaderBytes = 256;
   static constexpr size_t kMostPayloadBytes = 65535;

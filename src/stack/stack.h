@@ -28,8 +28,11 @@ struct StackConfig {
   Congestion congestion = Congestion::bbr;  // how TCP sends towards clients
   size_t max_connections = 262144;
   size_t max_requests_per_client = 256;  // SYNs held for one client (`--max-connecting-per-client`)
-  size_t max_fragments = 1024;           // fragments waiting to become whole, all clients
-  uint64_t secret[2] = {};               // random: keys the hash table and RFC 6528's initial sequence numbers
+  // Bytes that all connections together may hold, written and not acknowledged or come and not read, before those of a
+  // client that has more than its part are kept short.
+  size_t max_held = 48 << 20;
+  size_t max_fragments = 1024;  // fragments waiting to become whole, all clients
+  uint64_t secret[2] = {};      // random: keys the hash table and RFC 6528's initial sequence numbers
 };
 
 // What a datagram or an echo brought along, or should leave with.

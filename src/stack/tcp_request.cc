@@ -2,6 +2,8 @@
 
 #include <access.h>
 
+#include <algorithm>
+
 #include "stack/world.h"
 #include "wire/tcp.h"
 
@@ -35,7 +37,8 @@ void HeldSyn::replace(const LinkPacket &packet) {
   // Data that came with the SYN is left out; it is not acknowledged, so the client sends it again.
   Bytes kept = packet.packet.bytes().first(transport_offset_ + header.header_length());
   packet_.assign(kept.begin(), kept.end());
-  world_.timers.arm(timer_, world_.timers.now() + kGivenUp);
+  world_.timers.arm(timer_, world_.timers.now() + patience_);
+  patience_ = std::min<Duration>(2 * patience_, kMostPatience);
 }
 
 bool HeldSyn::reset_is_acceptable(uint32_t sequence) const {

@@ -19,8 +19,11 @@ class TcpRequest;
 
 class HeldSyn final : public TcpEntry, public TimerTarget {
  public:
-  // A client that has not repeated its SYN for this long has given up: the longest pause of a kernel is 64 s.
-  static constexpr Duration kGivenUp = seconds(70);
+  // A client that does not repeat its SYN has given up. Kernels do it after one second, some after three, and wait
+  // twice as long each time (RFC 6298 section 5.5): so long, then twice as long each time, and never longer than the
+  // second, as their longest pause is 64 s.
+  static constexpr Duration kFirstPatience = seconds(4);
+  static constexpr Duration kMostPatience = seconds(70);
 
   HeldSyn(Stack::World &world, const LinkPacket &packet);
 
@@ -44,6 +47,7 @@ class HeldSyn final : public TcpEntry, public TimerTarget {
   size_t transport_offset_ = 0;
   uint8_t ttl_ = 0;
   uint8_t service_class_ = 0;
+  Duration patience_ = kFirstPatience;
 };
 
 class TcpRequest final : public StreamRequest {

@@ -205,6 +205,7 @@ void Stack::World::entered_time_wait(Connection &connection) {
   remove_orphan(connection);
   connection.in_time_wait_list_ = true;
   connection.sending_.clear();
+  connection.settle_held();
   timers.arm(connection.timer_, timers.now() + kTimeWait);
   connection.previous_time_wait_ = time_wait_last_;
   (time_wait_last_ ? time_wait_last_->next_time_wait_ : time_wait_first_) = &connection;
@@ -219,6 +220,7 @@ void Stack::World::closed(Connection &connection) {
   table.remove(connection);
   connection.timer_.cancel();
   connection.sending_.clear();
+  connection.settle_held();
   if (connection.in_time_wait_list_) {
     connection.in_time_wait_list_ = false;
     Connection *before = connection.previous_time_wait_, *behind = connection.next_time_wait_;
@@ -249,10 +251,19 @@ void Stack::World::destroy(Connection &connection) {
   delete &connection;
 }
 
+size_t Stack::World::held_limit(uint32_t number) const {
+  if (held <= config.max_held) return SIZE_MAX;
+  auto found = clients_.find(number);
+  if (found == clients_.end() || found->second.held <= config.max_held / clients_.size()) return SIZE_MAX;
+  // Those that came before hold more than that already.
+  if (held > config.max_held / 2 * 3) return kLeastHeld;
+  return std::max(kLeastHeld, config.max_held / clients_.size() / std::max<size_t>(connections, 1));
+}
+
 void Stack::World::forget_client(uint32_t number) {
   auto found = clients_.find(number);
   if (found != clients_.end() && found->second.held_syns == 0 && found->second.out_of_order == 0 &&
-      found->second.orphans == 0) {
+      found->second.orphans == 0 && found->second.held == 0) {
     clients_.erase(found);
   }
 }

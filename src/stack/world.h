@@ -36,6 +36,8 @@ class Stack::World final {
   static constexpr size_t kMostOrphansPerClient = 4096;
   // Out-of-order bytes that all connections of one client may have waiting.
   static constexpr size_t kMostOutOfOrderPerClient = 32 << 20;
+  // However short a connection is kept, it may hold this much.
+  static constexpr size_t kLeastHeld = 4096;
   // Reassembled packets that may be held at one time beside those that are not whole.
   static constexpr size_t kHeldReassembled = 64;
 
@@ -94,8 +96,11 @@ class Stack::World final {
     size_t held_syns = 0;
     size_t out_of_order = 0;
     size_t orphans = 0;
+    size_t held = 0;
   };
   Client &client(uint32_t number) { return clients_[number]; }
+  // How much a connection of this client may hold now.
+  size_t held_limit(uint32_t number) const;
   void forget_client(uint32_t number);  // if nothing is counted of it any more
 
   const StackConfig config;
@@ -109,6 +114,7 @@ class Stack::World final {
   PacketOutput output;
   ConnectionTable table;
   size_t connections = 0;  // in the table, requests not counted
+  size_t held = 0;         // by all of them, but for what is too little to count
   std::function<void()> pending_handler;
 
  private:

@@ -61,6 +61,7 @@ std::string sample(const Option &option, const std::string &file) {
       {"endpoint|address|anyone", "\"anyone\""},
       {"auto|gue|fou", "\"fou\""},
       {"on|off", "\"off\""},
+      {"PEER=BYTES/s", "\"10.0.0.2=2M\""},
       {"PREFIX", "\"10.0.1.0/24\""},
       {"KEY", "\"" + (option.name == "private-key" || option.name == "preshared-key" ? kPrivate : kPeer) + "\""},
       {"FILE", option.name == "pcap" ? "\"-\"" : "\"" + file + "\""},

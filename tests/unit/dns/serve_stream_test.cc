@@ -161,3 +161,19 @@ TEST_CASE("a client that goes while its question waits is forgotten") {
   REQUIRE(turn_until(test.loop, [&] { return test.ended; }));
   REQUIRE(turn_until(test.loop, [&] { return test.server().in_flight() == 0; }));
 }
+
+TEST_CASE("streams of one client are bounded, others are served [dns-streams-bounded]") {
+  StreamTest test;
+  Server &server = test.server();
+  for (size_t i = 0; i < Server::kMostStreamsPerClient; i++) REQUIRE(server.begin_stream(2));
+  CHECK_FALSE(server.begin_stream(2));
+  CHECK(server.begin_stream(3));
+  server.end_stream(2);
+  CHECK(server.begin_stream(2));
+
+  auto [ours, theirs] = make_stream_pair(test.loop);
+  bool ended = false;
+  asio::co_spawn(test.loop.context(), serve_stream(test.loop, server, std::move(theirs), 2),
+                 [&](std::exception_ptr) { ended = true; });
+  REQUIRE(turn_until(test.loop, [&] { return ended; }));
+}

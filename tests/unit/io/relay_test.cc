@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "io/pace.h"
 #include "io/stream_pair.h"
 #include "support/catch.h"
 #include "unit/io/run_until.h"
@@ -109,6 +110,39 @@ TEST_CASE("relay: who does not read stops who writes, within the buffers") {
   server.reading = true;
   server.on_readable();
   REQUIRE(test::run_until(joined.loop, [&] { return server.text.size() == sent; }));
+}
+
+TEST_CASE("relay: each direction keeps to its pace, and what is left of a turn's share goes in the next") {
+  struct Paced final : RelayEnd {
+    Paced(Loop &loop, Traffic &counts) : up(loop.timers()), traffic_(counts) {}
+    Traffic &traffic() override { return traffic_; }
+    Pace *pace(Way way) override { return way == Way::up ? &up : nullptr; }
+    size_t share(Way) override { return 1000; }
+    void moved(Way, size_t bytes) override { CHECK(bytes <= 1000); }
+    void on_relay_end(const RelayResult &) override {}
+    Pace up;
+    Traffic &traffic_;
+  };
+  Loop loop;
+  Traffic traffic;
+  auto [client, b] = make_stream_pair(loop, 1 << 20);
+  auto [c, server] = make_stream_pair(loop, 1 << 20);
+  auto end = std::make_unique<Paced>(loop, traffic);
+  Pace &pace = end->up;
+  pace.set_rate(1'000'000);
+  relay(loop, std::move(b), std::move(c), minutes(1), std::move(end));
+  Reader reader(*server, true), back(*client, true);
+  const std::string much(300'000, 'x');
+  CHECK(put(*client, much) == much.size());
+  CHECK(put(*server, much) == much.size());
+  const Time start = loop.now();
+  REQUIRE(test::run_until(loop, [&] { return back.text.size() == much.size(); }));
+  CHECK(reader.text.size() < much.size());  // the other direction has no limit
+  REQUIRE(test::run_until(loop, [&] { return reader.text.size() == much.size(); }));
+  CHECK(loop.now() - start > milliseconds(180));  // 300 ms, less the 100 that had gathered
+  pace.set_rate(Pace::kNoLimit);
+  CHECK(put(*client, much) == much.size());
+  REQUIRE(test::run_until(loop, [&] { return reader.text.size() == 2 * much.size(); }));
 }
 
 TEST_CASE("relay: a reset on one side is a reset on the other") {

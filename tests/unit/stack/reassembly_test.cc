@@ -287,6 +287,18 @@ TEST_CASE("reassembly-bounded: a client that floods displaces its own") {
   CHECK_FALSE(f.add(v4_piece(data, {56, 52, false}, {.identification = 1}), 2));
 }
 
+TEST_CASE("reassembly-flood-is-forgotten: many that never become whole do not wait for long") {
+  Fixture f;
+  Buf data = udp(1000, 53, pattern(100));
+  f.add(v4_piece(data, {0, 56, true}), 1);
+  for (uint16_t i = 0; i < 100; i++) f.add(v4_piece(data, {0, 56, true}, {.identification = i}), 2);
+  f.timers.advance(kStart + seconds(4));
+  CHECK(f.reassembly.waiting() == 33);
+  f.timers.advance(kStart + seconds(6));
+  CHECK(f.reassembly.waiting() == 1);
+  CHECK(f.add(v4_piece(data, {56, 52, false}), 1));
+}
+
 TEST_CASE("the table of all clients is bounded too") {
   ReassemblyLimits limits;
   limits.most_datagrams = 20;
