@@ -32,7 +32,10 @@ PYTHONHOME=/usr python3 - <<'PYTHON' || { status=\$?; cat /tmp/gateway.log; exit
 from socket import *
 import threading
 def repeat(sock):
-    line = sock.makefile("rb").readline()
+    file = sock.makefile("rb")
+    line = file.readline()
+    if line.startswith(b"PROXY"):
+        file.readline() # an end with something unread would be a reset
     sock.sendall(line.strip() + b" is what was said")
 def bring(sock):
     sock.sendall(bytes(1000000))
