@@ -5,8 +5,7 @@
 #   wan: slipgate tun (10.7.0.2, everything into the tunnel) ──── slipgate ──── 203.0.113.2, 2001:db8:203::2
 . "$(dirname "$0")/../support/harness.sh"
 servers
-background iperf3 in_server iperf3 -s --forceflush
-wait_for 30 grep -q "listening" "$W/iperf3.log"
+ended() { ! kill -0 "${pid[$1]}" 2>/dev/null; }
 gateway
 
 cat >"$W/one.conf" <<CONF
@@ -37,7 +36,10 @@ expect "198.51.100.1 dev to-gateway" in_wan ip route get 198.51.100.1 mark 51820
 for server in 203.0.113.2 2001:db8:203::2; do
   wait_for 5 in_wan ping -n -c 1 -W 1 $server
   for way in "" -R "-P 8"; do
+    background iperf3 in_server iperf3 -s -1 --forceflush # one test each: it resets who comes before it is ready again
+    wait_for 30 grep -q "listening" "$W/iperf3.log"
     expect "receiver" in_wan iperf3 -c $server -n 50M --connect-timeout 5000 $way
+    wait_for 10 ended iperf3
   done
 done
 for server in 203.0.113.2 2001:db8:203::2; do
