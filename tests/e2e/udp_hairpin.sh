@@ -13,7 +13,7 @@ background six in_server python3 "$nat" server 2001:db8:203::2 2001:db8:203::3
 for name in four six; do wait_for 10 grep -q ready "$W/$name.log"; done
 background host in_gateway python3 "$peer_tool" answer-udp 0.0.0.0 7500
 wait_for 10 grep -q listening "$W/host.log"
-gateway --udp-idle-timeout 4 # longer than a busy machine takes between two lines
+gateway --udp-idle-timeout 9 # longer than a busy machine takes between two lines
 client one
 client two
 no_flows() { XDG_RUNTIME_DIR=$W/user in_gateway "$PROGRAM" flows --json | grep -q '"flows":\[\]'; }
@@ -29,7 +29,7 @@ for server in 203.0.113.2 2001:db8:203::2; do
   rm "$W/listener.in"
   prohibited=EHOSTUNREACH # Linux's errno for what is prohibited differs by family
   [[ $server != *:* ]] || prohibited=EACCES
-  wait_for 15 no_flows
+  wait_for 30 no_flows
   in_client one python3 "$peer_tool" udp-refused "$address" "$port" $prohibited
 done
 # The host's own sockets are no mappings.
