@@ -12,46 +12,68 @@
 namespace slipgate::ipsec_mb {
 namespace {
 
-// What the library calls its manager: for single messages no more than a table of functions, which all threads share.
-// It stays as long as the process.
-IMB_MGR *make_manager() {
-  IMB_MGR *made = alloc_mb_mgr(0);
-  if (!made) return nullptr;
-  if (made->features & IMB_FEATURE_AVX512_IFMA) {
-    init_mb_mgr_auto(made, nullptr);
-    if (imb_get_errno(made) == 0) return made;
+// What the library calls its manager: a ring of jobs and a table of functions. Each thread has its own, as jobs of two
+// may not mix; it goes with the thread.
+struct Manager {
+  Manager() {
+    if (fast()) init_mb_mgr_auto(mgr, nullptr);
   }
-  free_mb_mgr(made);
-  return nullptr;
-}
+  ~Manager() {
+    if (mgr) free_mb_mgr(mgr);
+  }
+  bool fast() const { return mgr && mgr->features & IMB_FEATURE_AVX512_IFMA; }
+  bool good() const { return fast() && imb_get_errno(mgr) == 0; }
+
+  IMB_MGR *const mgr = alloc_mb_mgr(0);
+};
 
 IMB_MGR *manager() {
-  static IMB_MGR *const kManager = make_manager();
-  return kManager;
+  thread_local const Manager kManager;
+  if (!kManager.good()) std::abort();  // no memory for a thread that begins: available() said yes elsewhere
+  return kManager.mgr;
+}
+
+// A whole message as one job, which costs a fifth less than the same by the library's steps (init, update, finalize).
+// ChaCha20-Poly1305 never waits for other jobs: it is done when it is submitted.
+void process(IMB_CIPHER_DIRECTION direction, const uint8_t *key, const uint8_t *nonce, MutableBytes text,
+             uint8_t *tag, Bytes additional) {
+  IMB_MGR *mgr = manager();
+  IMB_JOB *job = IMB_GET_NEXT_JOB(mgr);
+  job->cipher_mode = IMB_CIPHER_CHACHA20_POLY1305;
+  job->hash_alg = IMB_AUTH_CHACHA20_POLY1305;
+  job->cipher_direction = direction;
+  job->chain_order = direction == IMB_DIR_ENCRYPT ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
+  job->enc_keys = job->dec_keys = key;
+  job->key_len_in_bytes = 32;
+  job->iv = nonce;
+  job->iv_len_in_bytes = 12;
+  job->src = job->dst = text.data();
+  job->cipher_start_src_offset_in_bytes = job->hash_start_src_offset_in_bytes = 0;
+  job->msg_len_to_cipher_in_bytes = job->msg_len_to_hash_in_bytes = text.size();
+  job->auth_tag_output = tag;
+  job->auth_tag_output_len_in_bytes = kAeadTag;
+  job->u.CHACHA20_POLY1305.aad = additional.data();
+  job->u.CHACHA20_POLY1305.aad_len_in_bytes = additional.size();
+  const IMB_JOB *done = IMB_SUBMIT_JOB_NOCHECK(mgr);
+  if (done != job || done->status != IMB_STATUS_COMPLETED) std::abort();
 }
 
 }  // namespace
 
 bool available() {
-  return manager() != nullptr;
+  return Manager().good();
 }
 
 void seal(const uint8_t *key, const uint8_t *nonce, MutableBytes message, Bytes additional) {
-  const size_t plain = message.size() - kAeadTag;
-  chacha20_poly1305_context_data context;
-  IMB_CHACHA20_POLY1305_INIT(manager(), key, &context, nonce, additional.data(), additional.size());
-  IMB_CHACHA20_POLY1305_ENC_UPDATE(manager(), key, &context, message.data(), message.data(), plain);
-  IMB_CHACHA20_POLY1305_ENC_FINALIZE(manager(), &context, message.data() + plain, kAeadTag);
+  const MutableBytes text = message.first(message.size() - kAeadTag);
+  process(IMB_DIR_ENCRYPT, key, nonce, text, text.data() + text.size(), additional);
 }
 
 bool open(const uint8_t *key, const uint8_t *nonce, MutableBytes message, Bytes additional) {
-  const size_t sealed = message.size() - kAeadTag;
+  const MutableBytes text = message.first(message.size() - kAeadTag);
   uint8_t tag[kAeadTag];
-  chacha20_poly1305_context_data context;
-  IMB_CHACHA20_POLY1305_INIT(manager(), key, &context, nonce, additional.data(), additional.size());
-  IMB_CHACHA20_POLY1305_DEC_UPDATE(manager(), key, &context, message.data(), message.data(), sealed);
-  IMB_CHACHA20_POLY1305_DEC_FINALIZE(manager(), &context, tag, kAeadTag);
-  return sodium_memcmp(tag, message.data() + sealed, kAeadTag) == 0;
+  process(IMB_DIR_DECRYPT, key, nonce, text, tag, additional);
+  return sodium_memcmp(tag, text.data() + text.size(), kAeadTag) == 0;
 }
 
 }  // namespace slipgate::ipsec_mb

@@ -84,7 +84,7 @@ TEST_CASE("all libraries give the same, for every length up to two packets") {
   const AeadKey sodium(key, AeadEngine::sodium);
   for (AeadEngine engine : engines()) {
     const AeadKey other(key, engine);
-    for (size_t size = 0; size < 3000; size += size < 300 || size / 64 == 10 ? 1 : 37) {
+    for (size_t size = 0; size < 3000; size += size < 300 ? 1 : 37) {
       std::vector<uint8_t> plain(size + kAeadTag), additional(size % 40);
       fill_random(MutableBytes(plain).first(size));
       fill_random(additional);
@@ -108,7 +108,7 @@ TEST_CASE("a changed bit anywhere, another counter or other additional data: not
   const Secret<32> key = generate_private_key();
   for (AeadEngine engine : engines()) {
     const AeadKey aead(key, engine);
-    for (size_t size : {size_t{64}, 2 * ipsec_mb::kShortest}) {
+    for (size_t size : {64, 1280}) {
       std::vector<uint8_t> sealed(size + kAeadTag);
       aead.seal(5, sealed);
       for (size_t bit = 0; bit < sealed.size() * 8; bit++) {
@@ -139,9 +139,9 @@ TEST_CASE("keys are gone from memory when their owner is [wg-secrets-wiped]") {
   const Secret<32> key = generate_private_key();
   for (AeadEngine engine : engines()) {
     // What is given back is what the next of its size gets.
-    const bool sodium = engine == AeadEngine::sodium;
-    const size_t size = sodium ? Secret<32>::kSize : AeadKey::kContextBytes;
-    const uint8_t *memory = sodium ? Secret<32>().data() : Secret<AeadKey::kContextBytes>().data();
+    const bool context = engine == AeadEngine::boringssl;
+    const size_t size = context ? AeadKey::kContextBytes : Secret<32>::kSize;
+    const uint8_t *memory = context ? Secret<AeadKey::kContextBytes>().data() : Secret<32>().data();
     // The first half is enough: libraries keep keys in words, in whatever order.
     auto holds_key = [&] {
       asm volatile("" : : "r"(memory) : "memory");
