@@ -39,6 +39,9 @@ void Shard::capture_to(Capture::Sink sink) {
 
 void Shard::from_link(std::span<Packet> packets) {
   batch_.clear();
+  FlowKey asked_for;  // whose neighbour we know: packets of one flow come in runs
+  uint32_t asked_by = 0;
+  std::optional<uint16_t> neighbour;
   for (Packet &packet : packets) {
     Counters &of_link = *links_[packet.link].counters;
     of_link.packets_from_link++;
@@ -55,18 +58,25 @@ void Shard::from_link(std::span<Packet> packets) {
     }
     ParsedPacket &found = *std::get_if<ParsedPacket>(&parsed);
     found.key.link = packet.link;
-    std::optional<uint16_t> neighbour;
     // Fragments do not say which ports they are for: the stack makes them whole first.
-    if (neighbours_ && !found.fragment) neighbour = neighbours_->neighbour_link(found.key, packet.client);
+    bool to_neighbour = neighbours_ && !found.fragment;
+    if (to_neighbour) {
+      if (packet.client != asked_by || found.key != asked_for) {
+        neighbour = neighbours_->neighbour_link(found.key, packet.client);
+        asked_for = found.key;
+        asked_by = packet.client;
+      }
+      to_neighbour = neighbour.has_value();
+    }
     if (limits_) {
-      const bool held_back = found.key.protocol == Protocol::tcp && !found.fragment && !neighbour;
+      const bool held_back = found.key.protocol == Protocol::tcp && !found.fragment && !to_neighbour;
       if (!held_back && !limits_->admits(found.key, packet.client, found.length)) {
         counters_.drop(DropReason::rate_of_client);
         if (capture_) capture_->from_link(packet, name_of(DropReason::rate_of_client));
         continue;
       }
     }
-    if (neighbour) {
+    if (to_neighbour) {
       forward({std::move(packet), found}, *neighbour);
       continue;
     }

@@ -51,6 +51,7 @@ PrefixOwner *AllowedIps::set(const IpPrefix &prefix, PrefixOwner &owner) {
   const Bits bits = Bits::of(prefix.address).first(prefix.length);
   const int length = prefix.length;
   const int family = prefix.address.is_v4();
+  version_++;
 
   // Down to the first node that is not a prefix of ours. Nodes are named by their parent's side, as making one may move
   // all.
@@ -99,6 +100,7 @@ PrefixOwner *AllowedIps::set(const IpPrefix &prefix, PrefixOwner &owner) {
 void AllowedIps::remove(const IpPrefix &prefix) {
   const Bits bits = Bits::of(prefix.address).first(prefix.length);
   const int family = prefix.address.is_v4();
+  version_++;
   uint32_t grandparent = kNone;
   uint32_t parent = kNone;
   uint32_t at = roots_[family];

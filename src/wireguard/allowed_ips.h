@@ -39,6 +39,8 @@ class AllowedIps {
   Match match(const IpAddress &address, int shortest = 0) const;
   PrefixOwner *find(const IpAddress &address, int shortest = 0) const { return match(address, shortest).owner; }
   size_t size() const { return size_; }
+  // Another one whenever anything changes.
+  uint64_t version() const { return version_; }
 
  private:
   static constexpr uint32_t kNone = ~uint32_t{0};
@@ -69,6 +71,25 @@ class AllowedIps {
   std::vector<Node> nodes_;
   std::vector<uint32_t> free_;
   size_t size_ = 0;
+  uint64_t version_ = 1;
+};
+
+// find() for who asks for the same address many times in a row, as a flow's packets do.
+class LastOwner {
+ public:
+  PrefixOwner *find(const AllowedIps &table, const IpAddress &address) {
+    if (version_ != table.version() || address_ != address) {
+      address_ = address;
+      owner_ = table.find(address);
+      version_ = table.version();
+    }
+    return owner_;
+  }
+
+ private:
+  IpAddress address_;
+  PrefixOwner *owner_ = nullptr;
+  uint64_t version_ = 0;
 };
 
 }  // namespace slipgate::wireguard

@@ -100,6 +100,7 @@ class Device::State {
   Common common_;  // outlives the peers
   MacChecker macs_;
   HandshakeLimiter limiter_;
+  LastOwner last_destination_;
   std::map<uint32_t, std::unique_ptr<Peer>> peers_;
   std::unordered_map<PublicKey, Peer *, KeyHash> by_key_;
   std::unordered_map<PublicKey, DistantPeer, KeyHash> elsewhere_;
@@ -200,7 +201,7 @@ bool Device::State::worth_work(Bytes message, uint32_t sender, const DatagramPat
 void Device::State::send(Packet packet, Time now) {
   const std::optional<IpAddress> destination = destination_of(packet.bytes());
   if (!destination) return drop(DropReason::bad_version);
-  PrefixOwner *owner = common_.allowed_ips.find(*destination);
+  PrefixOwner *owner = last_destination_.find(common_.allowed_ips, *destination);
   if (!owner) return drop(DropReason::wireguard_no_peer);
   if (lives_here(*owner)) return static_cast<Peer *>(owner)->send(std::move(packet), now);
   common_.output->elsewhere.push_back({std::move(packet), owner->shard, std::nullopt});

@@ -53,9 +53,9 @@ Peer::Peer(uint32_t id, const PeerConfig &config, Common &common, Time now)
     : PrefixOwner(common.shard),
       id_(id),
       common_(common),
+      timers_(common.wheel, *this),
       config_(config),
-      macs_(config.public_key),
-      timers_(common.wheel, *this) {
+      macs_(config.public_key) {
   remote_.public_key = config.public_key;
   remote_.set_identity(common_.identity);
   config_.allowed_ips.clear();
@@ -392,7 +392,7 @@ void Peer::receive(Keypair &keypair, Packet datagram, const DatagramPath &path, 
     common_.counters.drop(DropReason::wireguard_bad_inner);
     return;
   }
-  if (common_.allowed_ips.find(inner->source) != this) {  // lesson: wg-allowed-ips-on-receive
+  if (last_source_.find(common_.allowed_ips, inner->source) != this) {  // lesson: wg-allowed-ips-on-receive
     common_.counters.drop(DropReason::wireguard_bad_source);
     return;
   }

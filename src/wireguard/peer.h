@@ -97,26 +97,27 @@ class Peer final : public PrefixOwner, private TimerActions {
   void end(std::unique_ptr<Keypair> &keypair);
   void end_pending();
 
+  // What every packet touches, close together: with 10,000 peers it is memory that a packet waits for.
   const uint32_t id_;
+  bool late_rekey_sent_ = false;  // this session's receiving already asked for a new one
   Common &common_;
+  // Section 6.1 and Linux's names: `current` sends; `previous` still receives what was under way when it was replaced;
+  // `next` is a session that we answered with and that the initiator has not used yet.
+  std::unique_ptr<Keypair> current_, next_, previous_;
+  std::vector<Packet> staged_;
+  uint64_t received_bytes_ = 0, sent_bytes_ = 0;
+  LastOwner last_source_;
+  std::optional<DatagramPath> path_;
+  Timers timers_;
+
   PeerConfig config_;
   RemoteIdentity remote_;
   MacMaker macs_;
-  Timers timers_;
-
-  std::optional<DatagramPath> path_;
   std::optional<Pending> pending_;
-  // Section 6.1 and Linux's names: `current` sends; `previous` still receives what was under way when it was replaced;
-  // `next` is a session that we answered with and that the initiator has not used yet.
-  std::unique_ptr<Keypair> previous_, current_, next_;
-  std::vector<Packet> staged_;
-
   Tai64n greatest_timestamp_{};
   std::optional<Time> initiation_received_;
   std::optional<Time> handshake_sent_;  // an initiation or a response
-  bool late_rekey_sent_ = false;        // this session's receiving already asked for a new one
   std::optional<Time> last_handshake_;
-  uint64_t received_bytes_ = 0, sent_bytes_ = 0;
 };
 
 }  // namespace slipgate::wireguard

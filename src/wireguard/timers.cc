@@ -15,38 +15,53 @@ Duration jitter() {
 
 }  // namespace
 
+void Timers::set(Moment &moment, Timer &timer, Time due) {
+  moment.due = due;
+  if (due >= moment.fires) return;
+  moment.fires = due;
+  wheel_.arm(timer, due);
+}
+
+bool Timers::is_due(Moment &moment, Timer &timer, Time now) {
+  moment.fires = kNever;
+  if (moment.due > now) {
+    if (moment.due != kNever) set(moment, timer, moment.due);
+    return false;
+  }
+  moment.due = kNever;
+  return true;
+}
+
 void Timers::set_persistent_keepalive(Duration interval, Time now) {
   if (interval == persistent_interval_) return;
   persistent_interval_ = interval;
-  persistent_.cancel();
-  if (interval != Duration::zero()) {
-    last_traffic_ = now - interval;
-    wheel_.arm(persistent_, now);
-  }
+  persistent_due_.due = kNever;
+  if (interval != Duration::zero()) set(persistent_due_, persistent_, now);
 }
 
 void Timers::data_sent(Time now) {
   // Section 6.2: no answer of any kind within KEEPALIVE_TIMEOUT + REKEY_TIMEOUT means a dead session.
-  if (!new_handshake_.armed()) wheel_.arm(new_handshake_, now + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + silence_jitter_);
+  if (new_handshake_due_.due == kNever)
+    set(new_handshake_due_, new_handshake_, now + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + silence_jitter_);
 }
 
 void Timers::data_received(Time now) {
   // Section 6.5: if we have nothing to send back, the other must still hear that we live.
-  if (!keepalive_.armed()) {
-    wheel_.arm(keepalive_, now + KEEPALIVE_TIMEOUT);
+  if (keepalive_due_.due == kNever) {
+    set(keepalive_due_, keepalive_, now + KEEPALIVE_TIMEOUT);
   } else {
     another_keepalive_ = true;
   }
 }
 
 void Timers::authenticated_sent(Time now) {
-  keepalive_.cancel();
+  keepalive_due_.due = kNever;
   another_keepalive_ = false;
   persistent_keepalive_moved(now);
 }
 
 void Timers::authenticated_received(Time now) {
-  new_handshake_.cancel();
+  new_handshake_due_.due = kNever;
   persistent_keepalive_moved(now);
 }
 
@@ -73,11 +88,9 @@ void Timers::handshake_complete() {
   attempts_ = 0;
 }
 
-// Traffic comes with every packet, so the timer is not moved each time: it looks when it fires.
 void Timers::persistent_keepalive_moved(Time now) {
-  last_traffic_ = now;
-  if (persistent_interval_ != Duration::zero() && !persistent_.armed())
-    wheel_.arm(persistent_, now + persistent_interval_);
+  if (persistent_interval_ != Duration::zero())  // lesson: wg-no-keepalive-while-data
+    set(persistent_due_, persistent_, now + persistent_interval_);
 }
 
 void Timers::on_timer(Timer &timer, Time now) {
@@ -88,24 +101,21 @@ void Timers::on_timer(Timer &timer, Time now) {
       return;
     }
     attempts_ = 0;
-    keepalive_.cancel();
+    keepalive_due_.due = kNever;
     if (!forget_.armed()) wheel_.arm(forget_, now + REJECT_AFTER_TIME * 3);
     actions_.give_up_handshake(now);
   } else if (&timer == &keepalive_) {
+    if (!is_due(keepalive_due_, keepalive_, now)) return;
     const bool another = another_keepalive_;
     another_keepalive_ = false;
     actions_.send_keepalive(now);
-    if (another) wheel_.arm(keepalive_, now + KEEPALIVE_TIMEOUT);
+    if (another) set(keepalive_due_, keepalive_, now + KEEPALIVE_TIMEOUT);
   } else if (&timer == &new_handshake_) {
-    actions_.on_silence(false, now);
+    if (is_due(new_handshake_due_, new_handshake_, now)) actions_.on_silence(false, now);
   } else if (&timer == &forget_) {
     actions_.forget_sessions();
-  } else if (&timer == &persistent_) {
-    if (now - last_traffic_ < persistent_interval_) {  // lesson: wg-no-keepalive-while-data
-      wheel_.arm(persistent_, last_traffic_ + persistent_interval_);
-      return;
-    }
-    wheel_.arm(persistent_, now + persistent_interval_);
+  } else if (&timer == &persistent_ && is_due(persistent_due_, persistent_, now)) {
+    set(persistent_due_, persistent_, now + persistent_interval_);
     actions_.send_keepalive(now);
   }
 }

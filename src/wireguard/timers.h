@@ -50,22 +50,34 @@ class Timers final : private TimerTarget {
   void handshake_complete();
 
  private:
+  // A moment that moves with nearly every packet. Moving it costs no more than writing it down: the timer stays armed
+  // for an earlier one, and looks when it fires. It never touches other peers' memory, as a timer's list does.
+  struct Moment {
+    Time due = kNever;
+    Time fires = kNever;  // what the timer is armed for
+  };
+
   void on_timer(Timer &timer, Time now) override;
+  void set(Moment &moment, Timer &timer, Time due);
+  // Whether it is due, and over with that; else the timer is armed again if it has to be.
+  bool is_due(Moment &moment, Timer &timer, Time now);
   void persistent_keepalive_moved(Time now);
 
   TimerWheel &wheel_;
   TimerActions &actions_;
+  Moment keepalive_due_;      // data came, nothing went
+  Moment new_handshake_due_;  // data went, nothing came
+  Moment persistent_due_;
   Duration persistent_interval_{};
-  Time last_traffic_{};
   Duration
       silence_jitter_{};  // drawn once a session: a random number is a system call, silence begins with each packet
   uint32_t attempts_ = 0;
   bool another_keepalive_ = false;
 
-  Timer retry_{*this};          // the initiation was not answered
-  Timer keepalive_{*this};      // data came, nothing went
-  Timer new_handshake_{*this};  // data went, nothing came
-  Timer forget_{*this};         // the last session is three lives old
+  Timer retry_{*this};   // the initiation was not answered
+  Timer forget_{*this};  // the last session is three lives old
+  Timer keepalive_{*this};
+  Timer new_handshake_{*this};
   Timer persistent_{*this};
 };
 
