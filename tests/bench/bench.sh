@@ -148,9 +148,9 @@ if wanted slipgate; then
   wireguard_client one wireguard-go 198.51.100.1:51820
   contest slipgate wireguard-go one "${pid[gateway]}" memory
   wireguard_client two "slipgate tun" 198.51.100.1:51820
-  contest slipgate wireguard-go one "${pid[gateway]}" --dns 10.7.0.1 --control "$W/user/control.sock" \
+  contest slipgate wireguard-go one "${pid[gateway]}" --dns 10.7.0.1 --inside "$built/inside" --control "$W/user/control.sock" \
     bulk trips connections udp
-  contest slipgate "slipgate tun" two "${pid[gateway]}" --dns 10.7.0.1 --control "$W/user/control.sock" \
+  contest slipgate "slipgate tun" two "${pid[gateway]}" --dns 10.7.0.1 --inside "$built/inside" --control "$W/user/control.sock" \
     bulk trips connections udp dns
   watched wireguard-go three four 51830
   watched "slipgate tun" five six 51831

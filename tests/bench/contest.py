@@ -20,6 +20,7 @@ def arguments():
     for name in ('results', 'gateway', 'client', 'netns', 'pid', 'load', 'host'):
         parser.add_argument('--' + name, required=True)
     parser.add_argument('--dns', help='address of the name server that the gateway offers')
+    parser.add_argument('--inside', help='the program that measures the AEAD: bulk is compared with it')
     parser.add_argument('--control', help="slipgate's control socket, for its counters")
     parser.add_argument('--repeat', type=int, default=3)
     parser.add_argument('--seconds', type=float, default=1.5, help='of each bulk transfer')
@@ -74,14 +75,28 @@ class Contest:
         status = json.loads(answer)
         return {**status['datagrams'], 'packets': status['packets']['from_link'], 'messages': status.get('messages')}
 
+    def aead(self):
+        """CPU seconds per GB to open, to seal, and by BoringSSL: each on both cores at once, as a transfer keeps both busy."""
+        loops = [subprocess.Popen([self.options.inside, 'aead'], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        lines = [json.loads(line) for loop in loops for line in loop.communicate()[0].splitlines()]
+        return {(line['what'], figure): statistics.mean(each[figure] for each in lines if each['what'] == line['what'])
+                for line in lines for figure in ('seal_per_gb', 'open_per_gb')}
+
+    def one_bulk(self, direction, run):
+        figures = {'cpu_per_gb': run['cpu'] / run['bytes'] * 1e9, 'mbit': run['bytes'] * 8e-6 / run['seconds']}
+        if self.options.inside:
+            aead, figure = self.aead(), 'open_per_gb' if direction == 'up' else 'seal_per_gb'
+            figures['of_aead'] = figures['cpu_per_gb'] / aead['aead', figure]
+            figures['of_boringssl'] = figures['cpu_per_gb'] / aead['aead boringssl', figure]
+        return figures
+
     def bulk(self):
         pid, host = self.options.pid, self.options.host
         for streams in (1, 8):
             for direction in ('up', 'down'):
                 before = self.counters()
                 self.repeated(f'{direction} {streams}', (direction, host, streams, self.options.seconds, pid),
-                              lambda run: {'cpu_per_gb': run['cpu'] / run['bytes'] * 1e9,
-                                           'mbit': run['bytes'] * 8e-6 / run['seconds']},
+                              lambda run, direction=direction: self.one_bulk(direction, run),
                               warm_up=(direction, host, streams, self.options.seconds / 5, pid))
                 if before:
                     self.record_batches(f'batches {direction} {streams}', before, self.counters())
