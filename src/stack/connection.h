@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/prefetch.h"
 #include "base/timer_wheel.h"
 #include "io/stream.h"
 #include "stack/connection_table.h"
@@ -49,6 +50,10 @@ class Connection final : public TcpEntry, public TimerTarget {
   // The stream; once, and then it decides how the connection ends.
   StreamPtr make_stream();
 
+  // input() is next.
+  void prefetch_pcb() const {
+    if (pcb_) prefetch(pcb_, pcb_ + 1);
+  }
   // A segment, or several merged ones, of packets of this traffic class.
   void input(pbuf *segment, uint8_t traffic_class);
   // Carries out what the turn brought: window, data, FIN, one acknowledgment.

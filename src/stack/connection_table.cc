@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/prefetch.h"
 #include "stack/siphash.h"
 
 namespace slipgate {
@@ -24,7 +25,10 @@ TcpEntry *ConnectionTable::find(const FlowKey &key) const {
   uint64_t hash = hash_of(key);
   size_t mask = slots_.size() - 1;
   for (size_t at = hash & mask; slots_[at].entry; at = (at + 1) & mask) {
-    if (slots_[at].hash == hash && slots_[at].entry->key == key) return slots_[at].entry;
+    if (slots_[at].hash != hash) continue;
+    TcpEntry *entry = slots_[at].entry;
+    prefetch(entry, reinterpret_cast<const char *>(entry) + kTouched);
+    if (entry->key == key) return entry;
   }
   return nullptr;
 }

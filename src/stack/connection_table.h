@@ -47,6 +47,7 @@ class ConnectionTable {
 
  private:
   static constexpr size_t kSmallest = 64;
+  static constexpr size_t kTouched = 512;  // bytes of a connection that a segment touches
 
   struct Slot {
     uint64_t hash;

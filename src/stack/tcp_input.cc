@@ -52,7 +52,9 @@ void Stack::World::input_tcp(LinkPacket &&packet) {
   } else if (entry->kind == TcpEntry::Kind::request) {
     input_to_request(static_cast<HeldSyn &>(*entry), packet);
   } else {
-    input_to_connection(static_cast<Connection &>(*entry), std::move(packet));
+    Connection &connection = static_cast<Connection &>(*entry);
+    connection.prefetch_pcb();
+    input_to_connection(connection, std::move(packet));
   }
 }
 

@@ -85,6 +85,12 @@ class LastOwner {
     }
     return owner_;
   }
+  // What find() would say: the answer to a packet from there is next.
+  void note(const AllowedIps &table, const IpAddress &address, PrefixOwner &owner) {
+    address_ = address;
+    owner_ = &owner;
+    version_ = table.version();
+  }
 
  private:
   IpAddress address_;

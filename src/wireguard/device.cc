@@ -100,7 +100,6 @@ class Device::State {
   Common common_;  // outlives the peers
   MacChecker macs_;
   HandshakeLimiter limiter_;
-  LastOwner last_destination_;
   std::map<uint32_t, std::unique_ptr<Peer>> peers_;
   std::unordered_map<PublicKey, Peer *, KeyHash> by_key_;
   std::unordered_map<PublicKey, DistantPeer, KeyHash> elsewhere_;
@@ -130,8 +129,11 @@ void Device::State::receive(Packet datagram, const DatagramPath &path, Time now)
 }
 
 void Device::State::receive_transport(Packet datagram, const DatagramPath &path, Time now) {
-  const IndexTable::Entry *entry = common_.indices.find(view_as<WireGuardTransport>(datagram.bytes())->receiver);
+  const auto &header = *view_as<WireGuardTransport>(datagram.bytes());
+  const IndexTable::Entry *entry = common_.indices.find(header.receiver);
   if (!entry || !entry->keypair) return drop(DropReason::wireguard_unknown_index);
+  entry->keypair->prefetch_for(header.counter);
+  entry->peer->prefetch_hot();
   entry->peer->receive(*entry->keypair, std::move(datagram), path, now);
 }
 
@@ -201,7 +203,7 @@ bool Device::State::worth_work(Bytes message, uint32_t sender, const DatagramPat
 void Device::State::send(Packet packet, Time now) {
   const std::optional<IpAddress> destination = destination_of(packet.bytes());
   if (!destination) return drop(DropReason::bad_version);
-  PrefixOwner *owner = last_destination_.find(common_.allowed_ips, *destination);
+  PrefixOwner *owner = common_.last_destination.find(common_.allowed_ips, *destination);
   if (!owner) return drop(DropReason::wireguard_no_peer);
   if (lives_here(*owner)) return static_cast<Peer *>(owner)->send(std::move(packet), now);
   common_.output->elsewhere.push_back({std::move(packet), owner->shard, std::nullopt});

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/drop_reason.h"
+#include "base/prefetch.h"
 #include "base/time.h"
 #include "crypto/aead.h"
 #include "wireguard/constants.h"
@@ -39,6 +40,11 @@ class Keypair {
   // `message` is a whole transport message: header, `plain` (already padded) and room for the tag. Only when
   // can_send().
   void seal(MutableBytes message);
+  // open() of a message with this counter is next.
+  void prefetch_for(uint64_t counter) const {
+    prefetch(this, &window_);
+    window_.prefetch_for(counter);
+  }
   // The message's header was looked at, its index is ours. When none is returned it is open between header and tag.
   std::optional<DropReason> open(MutableBytes message, Time now);
 

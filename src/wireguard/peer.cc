@@ -396,6 +396,7 @@ void Peer::receive(Keypair &keypair, Packet datagram, const DatagramPath &path, 
     common_.counters.drop(DropReason::wireguard_bad_source);
     return;
   }
+  common_.last_destination.note(common_.allowed_ips, inner->source, *this);
   datagram.resize(inner->length);  // lesson: wg-inner-length-from-header
   datagram.client = id_;
   datagram.authentic = true;

@@ -10,6 +10,7 @@
 
 #include "base/counters.h"
 #include "base/packet.h"
+#include "base/prefetch.h"
 #include "base/timer_wheel.h"
 #include "wire/wireguard_messages.h"
 #include "wireguard/allowed_ips.h"
@@ -34,6 +35,7 @@ struct Common {
   BufferPool &pool;
   Counters &counters;
   size_t mtu;
+  LastOwner last_destination;  // of inside packets
   size_t staged_bytes = 0;    // held by staged packets of all peers
   Output *output = nullptr;   // of the call under way
   Peer *completed = nullptr;  // with whom that call completed a handshake
@@ -64,6 +66,8 @@ class Peer final : public PrefixOwner, private TimerActions {
   void send(Packet packet, Time now);
 
   // Messages that the device found to be of this peer. What does not authenticate is counted and changes nothing.
+  // A packet of this session is about to be opened: what it touches here is fetched while the AEAD works.
+  void prefetch_hot() const { prefetch(this, &config_); }
   void receive(Keypair &keypair, Packet datagram, const DatagramPath &path, Time now);
   void receive(OpenedInitiation opened, const WireGuardInitiation &message, const DatagramPath &path, Time now);
   void receive(const WireGuardResponse &message, const DatagramPath &path, Time now);

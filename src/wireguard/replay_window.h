@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 
+#include "base/prefetch.h"
 #include "wireguard/constants.h"
 
 namespace slipgate::wireguard {
@@ -16,6 +17,11 @@ class ReplayWindow {
     if (counter >= next_) return true;
     if (next_ - counter > kReplayWindow) return false;     // lesson: wg-replay-window-end
     return !(words_[word_of(counter)] & bit_of(counter));  // lesson: wg-replay-refused
+  }
+
+  void prefetch_for(uint64_t counter) const {
+    prefetch(&next_, &next_ + 1);
+    prefetch(&words_[word_of(counter)], &words_[word_of(counter)] + 1);
   }
 
   // Marks it; only for an authenticated counter that is fresh().
