@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/bytes.h"
+#include "base/prefetch.h"
 #include "base/secret.h"
 
 namespace slipgate {
@@ -39,6 +40,9 @@ class AeadKey {
   // `message` is ciphertext and tag; without its last 16 bytes it becomes the plaintext. False, and the message is
   // garbage, when it does not authenticate or is shorter than a tag.
   [[nodiscard]] bool open(uint64_t counter, MutableBytes message, Bytes additional = {}) const;
+
+  // seal() or open() is next.
+  void prefetch_key() const { prefetch(key_.data(), key_.data() + Secret<32>::kSize); }
 
   // BoringSSL's context; its header is not shown to who includes this one.
   static constexpr size_t kContextBytes = 640;

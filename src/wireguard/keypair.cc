@@ -41,6 +41,8 @@ void Keypair::seal(MutableBytes message) {
 
 std::optional<DropReason> Keypair::open(MutableBytes message, Time now) {
   const uint64_t counter = view_as<WireGuardTransport>(Bytes(message))->counter;
+  receive_key_.prefetch_key();
+  send_key_.prefetch_key();  // for the answer
   if (age(now) >= REJECT_AFTER_TIME)
     return DropReason::wireguard_expired_session;  // lesson: wg-reject-after-time-receive
   if (counter >= REJECT_AFTER_MESSAGES)
