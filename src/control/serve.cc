@@ -25,6 +25,7 @@
 #include "flow/rate_rule.h"
 #include "gateway/gateway.h"
 #include "host/limits.h"
+#include "host/local_ports.h"
 #include "io/loop.h"
 #include "io/signals.h"
 
@@ -227,6 +228,7 @@ int serve(GatewayOptions options, ServeHooks hooks) {
   // A write to a connection that the peer has reset is an error to handle, not a signal to die of.
   std::signal(SIGPIPE, SIG_IGN);
   size_t descriptors = raise_descriptor_limit();
+  host_port_range();  // before no file can be read
 
   Loop loop;
   const bool has_interface = std::any_of(options.links.begin(), options.links.end(),

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "host/error_queue.h"
+#include "host/local_ports.h"
 #include "io/poller.h"
 #include "io/socket_address.h"
 #include "io/wait.h"
@@ -256,7 +257,11 @@ Task<Result<StreamPtr, DialError>> connect_stream(Loop &loop, Fd descriptor, Any
   const Time deadline = loop.now() + timeout;
   Event event(loop);
   auto stream = std::make_unique<HostStream>(loop, std::move(descriptor));
-  auto connect = [fd, &to] { return ::connect(fd, reinterpret_cast<const sockaddr *>(&to.storage), to.size); };
+  auto connect = [fd, family, &to] {
+    const auto *name = reinterpret_cast<const sockaddr *>(&to.storage);
+    return family == AF_INET || family == AF_INET6 ? connect_from_window(fd, name, to.size)
+                                                   : ::connect(fd, name, to.size);
+  };
   int answer = connect();
   for (Duration pause = kFirstPause; answer != 0 && errno == EAGAIN && family == AF_UNIX;
        pause = std::min(2 * pause, kMostPause)) {
