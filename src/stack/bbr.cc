@@ -16,6 +16,7 @@ constexpr double kProbeRTTCwndGain = 0.5;
 constexpr double kPacingMargin = 0.99;  // PacingMarginPercent
 constexpr double kLossThresh = 0.02;
 constexpr double kLossThreshWithoutQueue = 0.1;  // bbr.h says why
+constexpr double kDelivered = 0.8;               // of the pace; bbr.h says why
 constexpr double kBeta = 0.7;
 constexpr uint32_t kDrainRounds = 3;
 constexpr double kHeadroom = 0.15;
@@ -127,7 +128,9 @@ void Bbr::update_max_bw(const Delivery &rs) {
 void Bbr::update_congestion_signals(const Delivery &rs) {
   update_max_bw(rs);
   if (!loss_round_start_) return;
-  bool high = lost_in_round_ > loss_threshold() * (static_cast<double>(inflight_latest_) + lost_in_round_);
+  bool behind = bw_latest_ < kDelivered * bw_ && !rs.application_limited;  // lesson: bbr-behind-its-pace
+  double threshold = behind ? kLossThresh : loss_threshold();
+  bool high = lost_in_round_ > threshold * (static_cast<double>(inflight_latest_) + lost_in_round_);
   // What startup sent faster than it could arrive is lost until a few rounds into what follows, and says nothing new.
   bool of_startup = round_count_ <= drain_start_round_ + kDrainRounds;
   if (((high && !of_startup) || marked_in_round_) && !probing_bandwidth()) {

@@ -5,9 +5,11 @@
 // One thing is not the draft's: how much loss counts. Where round trips show a queue it is the draft's 2 % of what was
 // in flight; where they show none, a path that loses packets by itself (radio) is likelier than congestion, and it is
 // 10 %, what a policer costs at least. Less than that changes nothing: on such paths the draft's answer to every lossy
-// round, a lower bound that follows the measured rate down, leaves a third of what version 1 gets. For the same reason
-// one lossy round does not end startup, which a burst too much for some buffer on the way brings about long before the
-// bandwidth is found; two in a row do, and as ever three rounds without growth.
+// round, a lower bound that follows the measured rate down, leaves a third of what version 1 gets. But where less than
+// 80 % of the pace arrives, the pace is too fast for somebody's buffer, and it is 2 % again: the bandwidth of startup's
+// bursts stays in the filter for two probes, some 5 s. For the same reason one lossy round does not end startup, which
+// a burst too much for some buffer on the way brings about long before the bandwidth is found; two in a row do, and as
+// ever three rounds without growth.
 //
 // A mark of congestion (ECN) comes from a queue, whatever round trips show: it bounds as loss beyond the threshold
 // does.

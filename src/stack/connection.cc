@@ -318,11 +318,12 @@ void Connection::transmit(Time now) {
 }
 
 // Until a hole is repaired, a round trip after it was found, what comes behind it stays in the send buffer: what may be
-// in flight is half of that then, or the other half of the time nothing leaves.
-uint32_t Connection::room_in_recovery() const {
-  if (!sender_->recovering()) return UINT32_MAX;
-  size_t half = most_send_buffer() / 2, flying = sender_->in_flight();
-  return static_cast<uint32_t>(half > flying ? half - flying : 0);
+// in flight is half of that then, or the other half of the time nothing leaves. Three quarters of it before: startup,
+// on a path that holds about as much as the buffer, would otherwise lose all that is too much at once, and have no room
+// left to send while it repairs that.
+uint32_t Connection::room_of_buffer() const {
+  const size_t most = most_send_buffer() / 4 * (sender_->recovering() ? 2 : 3), flying = sender_->in_flight();
+  return static_cast<uint32_t>(most > flying ? most - flying : 0);
 }
 
 void Connection::give_data(Time now) {
@@ -332,7 +333,7 @@ void Connection::give_data(Time now) {
   size_t waiting = sending_.waiting();
   if (waiting > 0) {
     if (!sender_) make_sender(now);
-    uint32_t mss = pcb_->mss, room = std::min(sender_->room(now), room_in_recovery()), peer = peer_room();
+    uint32_t mss = pcb_->mss, room = std::min(sender_->room(now), room_of_buffer()), peer = peer_room();
     size_t amount = std::min<size_t>({waiting, room, peer});
     if (amount < waiting && amount >= mss) amount -= amount % mss;
     // Less than a segment only at the end, or when the peer's whole window is no more (RFC 9293 section 3.8.6.2.1).
@@ -734,7 +735,8 @@ void Connection::readable() {
 
 void Connection::writable_again() {
   if (!wants_writable_) return;
-  if (pcb_ && error_ == 0 && send_limit() - std::min(send_limit(), sending_.size()) < send_limit() / 4) return;
+  const size_t limit = send_limit();
+  if (pcb_ && error_ == 0 && limit - std::min(limit, sending_.size()) < std::min(limit / 4, kRoomWorthTelling)) return;
   wants_writable_ = false;
   writable_event_ = true;
   world_.has_event(*this);

@@ -33,6 +33,9 @@ class Connection final : public TcpEntry, public TimerTarget {
   // A new connection's receive window: the largest that the SYN-ACK's unscaled field can say.
   static constexpr uint32_t kInitialWindow = 0xffff;
   static constexpr size_t kInitialSendBuffer = 64 * 1024;
+  // The owner is told that it may write once there is room for this, or for a quarter of what may be held: two reads of
+  // its own. Waiting for more would leave that much of a large send buffer empty when a round trip needs all of it.
+  static constexpr size_t kRoomWorthTelling = 128 * 1024;
   // How long data and FIN of a connection without owner may go without an acknowledgment.
   static constexpr Duration kOrphanTimeout = seconds(30);
   // And how long with: what a send buffer may hold is through by then at 2.4 kB/s.
@@ -130,7 +133,7 @@ class Connection final : public TcpEntry, public TimerTarget {
   void give_data(Time now);
   void give(size_t amount);
   uint32_t peer_room() const;
-  uint32_t room_in_recovery() const;
+  uint32_t room_of_buffer() const;
   void make_sender(Time now);
   void note_sent(Time now);
   bool act_on_time(Time now);

@@ -36,9 +36,9 @@ struct Common {
   Counters &counters;
   size_t mtu;
   LastOwner last_destination;  // of inside packets
-  size_t staged_bytes = 0;    // held by staged packets of all peers
-  Output *output = nullptr;   // of the call under way
-  Peer *completed = nullptr;  // with whom that call completed a handshake
+  size_t staged_bytes = 0;     // held by staged packets of all peers
+  Output *output = nullptr;    // of the call under way
+  Peer *completed = nullptr;   // with whom that call completed a handshake
 
   // A packet of `size` bytes from the pool with room to be sealed; empty, and counted, when there is none.
   Packet allocate(size_t size);

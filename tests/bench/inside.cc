@@ -93,8 +93,9 @@ void aead(size_t count) {
       open.push_back(loop.open(count));
     }
     std::printf(
-        "{\"what\": \"%s\", \"seal_ns\": %.1f, \"open_ns\": %.1f, \"seal_per_gb\": %.4f, \"open_per_gb\": %.4f}\n", what,
-        median(seal) * 1e9, median(open) * 1e9, median(seal) / kFullPacket * 1e9, median(open) / kFullPacket * 1e9);
+        "{\"what\": \"%s\", \"seal_ns\": %.1f, \"open_ns\": %.1f, \"seal_per_gb\": %.4f, \"open_per_gb\": %.4f}\n",
+        what, median(seal) * 1e9, median(open) * 1e9, median(seal) / kFullPacket * 1e9,
+        median(open) / kFullPacket * 1e9);
   }
   std::fflush(stdout);
 }

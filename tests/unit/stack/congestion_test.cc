@@ -34,6 +34,7 @@ struct Path {
   Time now{seconds(1000)};
   uint64_t delivered = 0, lost = 0;
   Duration queue{};
+  bool policed = false;  // what is too much makes no queue
 
   Path(double bytes_per_second, Duration round_trip)
       : bbr(kMss, round_trip, Time(seconds(1000)), 7), bandwidth(bytes_per_second), delay(round_trip) {}
@@ -43,7 +44,7 @@ struct Path {
     double seconds_of = std::chrono::duration<double>(delay).count();
     double offered = std::min<double>(bbr.window(), bbr.pacing_rate() * seconds_of);
     double carried = std::min(offered, bandwidth * seconds_of);
-    queue = Duration(static_cast<int64_t>((offered - carried) / bandwidth * 1e9));
+    queue = policed ? Duration() : Duration(static_cast<int64_t>((offered - carried) / bandwidth * 1e9));
     uint64_t before = delivered, lost_before = lost;
     uint32_t lost_now = static_cast<uint32_t>(offered * loss);
     now += delay + queue;
@@ -328,6 +329,18 @@ TEST_CASE("loss without a queue does not slow it down, more than a tenth does [b
   CHECK(path.bbr.bandwidth() >= before * 0.9);
   path.rounds(60, 0.15);
   CHECK(path.bbr.bandwidth() < before * 0.9);
+}
+
+TEST_CASE("a path that delivers much less than the pace, without a queue, slows it down [bbr-behind-its-pace]") {
+  Path path(5e6, milliseconds(40));
+  path.rounds(40);
+  double before = path.bbr.bandwidth();
+  path.policed = true;
+  path.bandwidth = 3e6;
+  path.rounds(5, 0.03);  // the bandwidth filter remembers the 5 MB/s longer than this
+  CHECK(path.bbr.max_bandwidth() >= before);
+  CHECK(path.bbr.bandwidth() <= before * 0.75);
+  CHECK(path.bbr.bandwidth() >= 3e6 * 0.9);
 }
 
 TEST_CASE("a mark of congestion bounds the window, and no loss has to say so") {
