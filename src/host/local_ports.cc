@@ -1,12 +1,12 @@
 #include "host/local_ports.h"
 
 #include <netinet/in.h>
+#include <sys/random.h>
 
 #include <cerrno>
 #include <cstdio>
 
 #include "base/read_file.h"
-#include "crypto/random.h"
 
 #ifndef IP_LOCAL_PORT_RANGE  // the C library's headers are older than the kernel
 #define IP_LOCAL_PORT_RANGE 51
@@ -24,6 +24,14 @@ PortRange read_host_port_range() {
   if (!text || std::sscanf(text->c_str(), "%u %u", &first, &last) != 2 || first == 0 || last < first || last > 65535)
     return {};
   return {static_cast<uint16_t>(first), static_cast<uint16_t>(last)};
+}
+
+// The kernel chooses within the window by secrets of its own: that all windows are quite equally likely does not matter,
+// nor a number that does not come.
+uint32_t random_below(uint32_t bound) {
+  uint32_t number = 0;
+  if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number)) return 0;
+  return number % bound;
 }
 
 // {}: all of the host's.
