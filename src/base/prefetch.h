@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace slipgate {
 
@@ -10,7 +11,8 @@ inline constexpr size_t kCacheLine = 64;
 
 // The lines of [from, to), to be written.
 inline void prefetch(const void *from, const void *to) {
-  for (auto *at = static_cast<const char *>(from); at < to; at += kCacheLine) __builtin_prefetch(at, 1);
+  auto *at = reinterpret_cast<const char *>(reinterpret_cast<uintptr_t>(from) & ~(kCacheLine - 1));
+  for (; at < to; at += kCacheLine) __builtin_prefetch(at, 1);
 }
 
 }  // namespace slipgate

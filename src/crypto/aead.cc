@@ -23,19 +23,21 @@ Nonce nonce_of(uint64_t counter) {
   return nonce;
 }
 
-// Seals a short and a long message with this library and with libsodium: whether it is there, works on this CPU and
-// agrees.
+// Seals an empty, a short and a long message with this library and with libsodium: whether it is there, works on this
+// CPU and agrees.
 bool agrees(AeadEngine engine) {
   Secret<32> key;
   for (uint8_t i = 0; i < 32; i++) key.data()[i] = i;
   const AeadKey other(key, engine), sodium(key, AeadEngine::sodium);
-  for (size_t size : {32, 1280}) {
-    std::array<uint8_t, 1280> sealed, by_sodium;
-    std::fill(sealed.begin(), sealed.end(), uint8_t{0x5a});
-    by_sodium = sealed;
-    other.seal(7, MutableBytes(sealed).first(size), bytes_of(std::string_view("self test")));
-    sodium.seal(7, MutableBytes(by_sodium).first(size), bytes_of(std::string_view("self test")));
-    if (sealed != by_sodium) return false;
+  for (size_t size : {16, 32, 1280}) {
+    for (std::string_view additional : {std::string_view(), std::string_view("self test")}) {
+      std::array<uint8_t, 1280> sealed, by_sodium;
+      std::fill(sealed.begin(), sealed.end(), uint8_t{0x5a});
+      by_sodium = sealed;
+      other.seal(7, MutableBytes(sealed).first(size), bytes_of(additional));
+      sodium.seal(7, MutableBytes(by_sodium).first(size), bytes_of(additional));
+      if (sealed != by_sodium) return false;
+    }
   }
   return true;
 }

@@ -16,20 +16,21 @@ namespace {
 // may not mix; it goes with the thread.
 struct Manager {
   Manager() {
-    if (fast()) init_mb_mgr_auto(mgr, nullptr);
+    if (!mgr || !(mgr->features & IMB_FEATURE_AVX512_IFMA)) return;
+    init_mb_mgr_auto(mgr, nullptr);
+    good = imb_get_errno(mgr) == 0;
   }
   ~Manager() {
     if (mgr) free_mb_mgr(mgr);
   }
-  bool fast() const { return mgr && mgr->features & IMB_FEATURE_AVX512_IFMA; }
-  bool good() const { return fast() && imb_get_errno(mgr) == 0; }
 
   IMB_MGR *const mgr = alloc_mb_mgr(0);
+  bool good = false;
 };
 
 IMB_MGR *manager() {
   thread_local const Manager kManager;
-  if (!kManager.good()) std::abort();  // no memory for a thread that begins: available() said yes elsewhere
+  if (!kManager.good) std::abort();  // no memory for a thread that begins: available() said yes elsewhere
   return kManager.mgr;
 }
 
@@ -61,7 +62,7 @@ void process(IMB_CIPHER_DIRECTION direction, const uint8_t *key, const uint8_t *
 }  // namespace
 
 bool available() {
-  return Manager().good();
+  return Manager().good;
 }
 
 void seal(const uint8_t *key, const uint8_t *nonce, MutableBytes message, Bytes additional) {

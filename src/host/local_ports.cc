@@ -16,7 +16,6 @@ namespace slipgate {
 namespace {
 
 constexpr uint32_t kWindow = 256;
-constexpr int kWindows = 8;  // then the whole range, which is nearly full
 
 PortRange read_host_port_range() {
   Result<std::string> text = read_file("/proc/sys/net/ipv4/ip_local_port_range", 64);
@@ -26,8 +25,8 @@ PortRange read_host_port_range() {
   return {static_cast<uint16_t>(first), static_cast<uint16_t>(last)};
 }
 
-// The kernel chooses within the window by secrets of its own: that all windows are quite equally likely does not matter,
-// nor a number that does not come.
+// The kernel chooses within the window by secrets of its own: that all windows are quite equally likely does not
+// matter, nor a number that does not come.
 uint32_t random_below(uint32_t bound) {
   uint32_t number = 0;
   if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number)) return 0;
@@ -50,13 +49,12 @@ PortRange host_port_range() {
 int connect_from_window(int descriptor, const sockaddr *to, socklen_t size, PortRange range) {
   const uint32_t ports = uint32_t{range.last} - range.first + 1;
   if (ports <= kWindow) return ::connect(descriptor, to, size);
-  for (int i = 0; i < kWindows; i++) {
-    const uint32_t first = range.first + random_below(ports - kWindow + 1);
-    const PortRange window{static_cast<uint16_t>(first), static_cast<uint16_t>(first + kWindow - 1)};
-    const bool narrow = look_through(descriptor, window);
-    const int answer = ::connect(descriptor, to, size);
-    if (answer == 0 || errno != EADDRNOTAVAIL || !narrow) return answer;
-  }
+  const uint32_t first = range.first + random_below(ports - kWindow + 1);
+  const PortRange window{static_cast<uint16_t>(first), static_cast<uint16_t>(first + kWindow - 1)};
+  const bool narrow = look_through(descriptor, window);
+  const int answer = ::connect(descriptor, to, size);
+  if (answer == 0 || errno != EADDRNOTAVAIL || !narrow) return answer;
+  // No port in the window is free, as next to none is; or there is no address to send from.
   look_through(descriptor, {});
   return ::connect(descriptor, to, size);
 }

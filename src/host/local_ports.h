@@ -3,7 +3,7 @@
 // connect() looks for a port that is free towards its destination, first through all the even ones of the host's range.
 // When those are in TIME_WAIT, after some 14,000 connections to one destination within a minute, it looks at all of
 // them each time: 1 to 2 ms of CPU. So each connection looks through a small window of the range, chosen at random (RFC
-// 6056), and through others when that one is full. Kernels before Linux 6.3 look through all as ever.
+// 6056), and through all of it when that one is full. Kernels before Linux 6.3 look through all as ever.
 #pragma once
 
 #include <sys/socket.h>

@@ -270,7 +270,6 @@ Task<Result<StreamPtr, DialError>> connect_stream(Loop &loop, Fd descriptor, Any
       co_return dial_error(fd, ECANCELED, family);
     answer = connect();
   }
-  // EAGAIN: no free local port (bind had chosen the address).
   if (answer != 0 && errno != EINPROGRESS) co_return dial_error(fd, errno, family);
   if (answer != 0) stream->connecting(event);
   if (Result<void> watched = stream->begin(); !watched) co_return dial_error(fd, watched.error().code, family);

@@ -128,7 +128,9 @@ void Bbr::update_max_bw(const Delivery &rs) {
 void Bbr::update_congestion_signals(const Delivery &rs) {
   update_max_bw(rs);
   if (!loss_round_start_) return;
-  bool behind = bw_latest_ < kDelivered * bw_ && !rs.application_limited;  // lesson: bbr-behind-its-pace
+  // A round that was sent, in part, with the small window of ProbeRTT delivers less for no other reason.
+  bool whole = state_ != State::probe_rtt && round_count_ >= whole_from_;
+  bool behind = whole && bw_latest_ < kDelivered * bw_ && !rs.application_limited;  // lesson: bbr-behind-its-pace
   double threshold = behind ? kLossThresh : loss_threshold();
   bool high = lost_in_round_ > threshold * (static_cast<double>(inflight_latest_) + lost_in_round_);
   // What startup sent faster than it could arrive is lost until a few rounds into what follows, and says nothing new.
@@ -532,6 +534,7 @@ void Bbr::handle_probe_rtt(const Delivery &rs) {
 void Bbr::check_probe_rtt_done(Time now, uint64_t delivered) {
   if (probe_rtt_done_stamp_ == Time{} || now <= probe_rtt_done_stamp_) return;
   probe_rtt_min_stamp_ = now;
+  whole_from_ = round_count_ + 3;
   cwnd_ = std::max(cwnd_, prior_cwnd_);
   reset_short_term_model();
   if (full_bw_reached_) {

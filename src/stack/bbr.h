@@ -6,10 +6,10 @@
 // in flight; where they show none, a path that loses packets by itself (radio) is likelier than congestion, and it is
 // 10 %, what a policer costs at least. Less than that changes nothing: on such paths the draft's answer to every lossy
 // round, a lower bound that follows the measured rate down, leaves a third of what version 1 gets. But where less than
-// 80 % of the pace arrives, the pace is too fast for somebody's buffer, and it is 2 % again: the bandwidth of startup's
-// bursts stays in the filter for two probes, some 5 s. For the same reason one lossy round does not end startup, which
-// a burst too much for some buffer on the way brings about long before the bandwidth is found; two in a row do, and as
-// ever three rounds without growth.
+// 80 % of what we believe in arrives, the pace is too fast for somebody's buffer, and it is 2 % again: the bandwidth of
+// startup's bursts stays in the filter for two probes, some 5 s. For the same reason one lossy round does not end
+// startup, which a burst too much for some buffer on the way brings about long before the bandwidth is found; two in a
+// row do, and as ever three rounds without growth.
 //
 // A mark of congestion (ECN) comes from a queue, whatever round trips show: it bounds as loss beyond the threshold
 // does.
@@ -152,6 +152,7 @@ class Bbr final : public CongestionControl {
   uint32_t bw_probe_up_acked_ = 0;
   uint32_t rounds_since_probe_up_ = 0;
   uint32_t round_count_ = 0;
+  uint32_t whole_from_ = 0;  // the round from which deliveries are ProbeRTT's no more
   uint32_t drain_start_round_ = 0;
   uint32_t extra_acked_round_ = 0;
   uint64_t next_round_delivered_ = 0;

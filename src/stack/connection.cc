@@ -322,7 +322,8 @@ void Connection::transmit(Time now) {
 // on a path that holds about as much as the buffer, would otherwise lose all that is too much at once, and have no room
 // left to send while it repairs that.
 uint32_t Connection::room_of_buffer() const {
-  const size_t most = most_send_buffer() / 4 * (sender_->recovering() ? 2 : 3), flying = sender_->in_flight();
+  const size_t part = most_send_buffer() / 4 * (sender_->recovering() ? 2 : 3), flying = sender_->in_flight();
+  const size_t most = std::max<size_t>(part, 2 * pcb_->mss);  // of a small buffer: all  lesson: tcp-small-buffer-sends
   return static_cast<uint32_t>(most > flying ? most - flying : 0);
 }
 
@@ -372,9 +373,11 @@ void Connection::note_sent(Time now) {
   if (!sender_) return;
   bool waiting = sending_.waiting() > 0;
   bool blocked = waiting && peer_room() < std::min<size_t>(pcb_->mss, sending_.waiting());
-  // A buffer that is full is our own limit, as the peer's window is its: the owner would send more.
+  // A buffer that is full is our own limit, as the peer's window is its: the owner would send more. So is the part of
+  // it that may be in flight.
   bool full = !waiting && (wants_writable_ || writable_event_);
-  sender_->finished(waiting || full, blocked || full);
+  bool held_back = waiting && room_of_buffer() < std::min<size_t>(pcb_->mss, sending_.waiting());
+  sender_->finished(waiting || full, blocked || full || held_back);
   // RFC 9293 section 3.8.6.1: nothing in flight will bring news of the window.
   if ((blocked || pcb_->unsent) && sender_->idle() && pcb_->snd_wnd < pcb_->snd_lbb - pcb_->lastack + pcb_->mss) {
     if (persist_at_ == kNever) persist_at_ = now + (sender_->round_trip().timeout() * (1 << persist_backoff_));

@@ -78,7 +78,7 @@ class AllowedIps {
 class LastOwner {
  public:
   PrefixOwner *find(const AllowedIps &table, const IpAddress &address) {
-    if (version_ != table.version() || address_ != address) {
+    if (version_ != table.version() || address_ != address) {  // lesson: wg-last-owner-forgotten
       address_ = address;
       owner_ = table.find(address);
       version_ = table.version();

@@ -35,7 +35,7 @@ struct Common {
   BufferPool &pool;
   Counters &counters;
   size_t mtu;
-  LastOwner last_destination;  // of inside packets
+  LastOwner last_destination;  // whose the last inside packet to send was
   size_t staged_bytes = 0;     // held by staged packets of all peers
   Output *output = nullptr;    // of the call under way
   Peer *completed = nullptr;   // with whom that call completed a handshake
@@ -65,9 +65,10 @@ class Peer final : public PrefixOwner, private TimerActions {
   // An inside packet for the peer.
   void send(Packet packet, Time now);
 
-  // Messages that the device found to be of this peer. What does not authenticate is counted and changes nothing.
   // A packet of this session is about to be opened: what it touches here is fetched while the AEAD works.
   void prefetch_hot() const { prefetch(this, &config_); }
+
+  // Messages that the device found to be of this peer. What does not authenticate is counted and changes nothing.
   void receive(Keypair &keypair, Packet datagram, const DatagramPath &path, Time now);
   void receive(OpenedInitiation opened, const WireGuardInitiation &message, const DatagramPath &path, Time now);
   void receive(const WireGuardResponse &message, const DatagramPath &path, Time now);

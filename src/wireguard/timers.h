@@ -51,7 +51,7 @@ class Timers final : private TimerTarget {
 
  private:
   // A moment that moves with nearly every packet. Moving it costs no more than writing it down: the timer stays armed
-  // for an earlier one, and looks when it fires. It never touches other peers' memory, as a timer's list does.
+  // for an earlier one, and looks when it fires. Later never touches other peers' memory, as a timer's list does.
   struct Moment {
     Time due = kNever;
     Time fires = kNever;  // what the timer is armed for

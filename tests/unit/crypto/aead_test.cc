@@ -1,8 +1,10 @@
 #include "crypto/aead.h"
 
 #include <algorithm>
+#include <array>
 #include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "crypto/ipsec_mb.h"
@@ -97,6 +99,29 @@ TEST_CASE("all libraries give the same, for every length up to two packets") {
       REQUIRE(std::equal(plain.begin(), plain.end() - kAeadTag, a.begin()));
       REQUIRE(std::equal(plain.begin(), plain.end() - kAeadTag, b.begin()));
     }
+  }
+}
+
+TEST_CASE("threads seal and open with one key at once") {
+  const Secret<32> key = generate_private_key();
+  for (AeadEngine engine : engines()) {
+    const AeadKey aead(key, engine);
+    std::array<bool, 4> good{};
+    std::vector<std::thread> threads;
+    for (size_t number = 0; number < good.size(); number++) {
+      threads.emplace_back([&, number] {
+        bool all = true;
+        for (uint64_t i = 0; i < 2000; i++) {
+          std::vector<uint8_t> message(i % 1500 + kAeadTag, static_cast<uint8_t>(number));
+          aead.seal(i, message);
+          all &= aead.open(i, message) && std::all_of(message.begin(), message.end() - kAeadTag,
+                                                      [number](uint8_t byte) { return byte == number; });
+        }
+        good[number] = all;
+      });
+    }
+    for (std::thread &thread : threads) thread.join();
+    REQUIRE(good == std::array<bool, 4>{true, true, true, true});
   }
 }
 

@@ -131,6 +131,20 @@ TEST_CASE("writes are bounded by the buffer, and the writer is told when there i
   CHECK(h.stream->writable() > 0);
 }
 
+TEST_CASE("a send buffer smaller than a segment is sent all the same [tcp-small-buffer-sends]") {
+  StackConfig config;
+  config.tcp_buffer_size = 1024;
+  Harness h(true, config);
+  h.open();
+  for (int i = 0; i < 3; i++) {
+    CHECK(h.write(std::string(2000, 'x')) == 1024);
+    Sent one = h.next();
+    CHECK(one.payload().size() == 1024);
+    h.theirs = one.tcp().sequence + 1024;
+    h.send({.sequence = h.ours, .acknowledgment = h.theirs});
+  }
+}
+
 TEST_CASE("bytes that nobody reads close the window and are not lost [tcp-unread-bytes-withhold-window]") {
   Harness h;
   h.open();

@@ -253,7 +253,7 @@ TEST_CASE(
   REQUIRE(payloads(net[1]).back() == "both have it");
 }
 
-TEST_CASE("a removed peer's sessions end at once [wg-remove-kills-sessions]") {
+TEST_CASE("a removed peer's sessions end at once [wg-remove-kills-sessions] [wg-last-owner-forgotten]") {
   WireGuardNet net;
   net.start_pair();
   net.send(0, 1, "one");
