@@ -96,7 +96,7 @@ Result<std::unique_ptr<Opener>> Opener::start(std::vector<std::string> paths, bo
 
 int Opener::open(const std::string &path) {
   const auto found = std::find(paths_.begin(), paths_.end(), path);
-  if (found == paths_.end()) return -EACCES;  // the process knows numbers only
+  if (found == paths_.end()) return -EPERM;  // the process knows numbers only
   const auto place = static_cast<uint32_t>(found - paths_.begin());
 
   std::lock_guard lock(mutex_);

@@ -67,3 +67,10 @@ sed -i '/^# one/,/^AllowedIPs/d' "$W/user/gateway.conf"
 sed -i '0,/^\[Peer\]$/{/^\[Peer\]$/d}' "$W/user/gateway.conf"
 asks reload gateway
 expect_status 1 in_client one ping -n -c 2 -i 0.2 -W 1 10.7.0.1
+
+# a file that was not named at start: the sandbox cannot open it, and that is said
+cp -p "$W/user/gateway.conf" "$W/user/other.conf"
+sed -i 's/gateway.conf/other.conf/' "$W/user/gateway.toml"
+expect_status 1 asks reload gateway
+grep -q "other.conf: cannot open it: the sandbox knows only the files that were named at start" "$W/status.log" ||
+  fail "what is wrong: $(cat "$W/status.log")"
