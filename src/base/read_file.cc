@@ -54,7 +54,8 @@ Result<std::string> read_file(const std::string &path, size_t most, AtPipe at_pi
   constexpr size_t kPiece = 64 << 10;
   const int descriptor = open_file(path, at_pipe);
   if (descriptor == -EPERM)
-    return Error{EPERM, "cannot open it: the sandbox knows only the files that were named at start; restart to read it"};
+    return Error{EPERM,
+                 "cannot open it: the sandbox knows only the files that were named at start; restart to read it"};
   if (descriptor == -EPIPE) return Error{EPIPE, "cannot open it: the process that opens files has gone"};
   if (descriptor < 0) return Error::from_errno(-descriptor, "cannot open it");
   std::string text;
