@@ -187,77 +187,6 @@ void Connection::input(pbuf *segment, uint8_t traffic_class) {
   after();
 }
 
-// --- congestion that is notified (RFC 3168) ---
-
-// Section 6.1.1. A SYN that asks for accurate ECN (RFC 9768) asks for this, too.
-void Connection::agree_on_ecn(const TcpHeader &syn) {
-  constexpr uint8_t kAsks = TcpHeader::kEce | TcpHeader::kCwr;
-  ecn_ = (syn.flags & kAsks) == kAsks;
-}
-
-void Connection::note_marks(const TcpHeader &header, uint8_t traffic_class, size_t payload) {
-  // Section 6.1.3. A packet may end one notification and begin the next.
-  if (header.flags & TcpHeader::kCwr) echo_congestion_ = false;
-  if (payload > 0 && (traffic_class & kEcnMask) == kCongestionExperienced) echo_congestion_ = true;
-  // Section 6.1.2.
-  if ((header.flags & TcpHeader::kEce) && sender_ && sender_->congestion_echoed(world_.timers.now())) {
-    window_reduced_ = true;  // lesson: ecn-reduces
-  }
-}
-
-// What lwIP sends: data for the first time, a SYN-ACK, acknowledgments. Only the first may be marked on the way
-// (sections 6.1.4 and 6.1.5: neither acknowledgments alone, nor repetitions, nor SYNs).
-void Connection::mark(uint8_t *ip, TcpHeader &header, size_t payload) {
-  // lwIP keeps the headers of what it may send once more.
-  header.flags &= static_cast<uint8_t>(~(TcpHeader::kEce | TcpHeader::kCwr));
-  if (!ecn_ || (header.flags & TcpHeader::kRst)) return;
-  if (header.flags & TcpHeader::kSyn) {
-    header.flags |= TcpHeader::kEce;
-    return;
-  }
-  if (echo_congestion_) header.flags |= TcpHeader::kEce;
-  if (payload == 0) return;
-  if (std::exchange(window_reduced_, false)) header.flags |= TcpHeader::kCwr;
-  // The traffic class begins in the middle of an IPv6 header's first byte.
-  ip[1] |= ip[0] >> 4 == 4 ? kEcnCapable : kEcnCapable << 4;
-}
-
-// RFC 2883 section 4: what came twice, below the acknowledgment or within what is held out of order. The range is for
-// the next acknowledgment, as the first block of its SACK option.
-bool Connection::note_duplicate(uint32_t begin, size_t size) {
-  if (!(pcb_->flags & TF_SACK)) return false;
-  uint32_t end = begin + static_cast<uint32_t>(size);
-  if (sequence_before(begin, pcb_->rcv_nxt)) {
-    if (pcb_->rcv_nxt - begin > TCP_WND) return false;  // no window reached so far
-    if (sequence_before(pcb_->rcv_nxt, end)) end = pcb_->rcv_nxt;
-  } else {
-    auto holds = [&](const tcp_sack_range &range) {
-      return !sequence_before(begin, range.left) && !sequence_before(range.right, end);
-    };
-    if (std::none_of(std::begin(pcb_->rcv_sacks), std::end(pcb_->rcv_sacks), holds)) return false;
-  }
-  if (duplicate_.right == begin && duplicate_.left != duplicate_.right) {
-    duplicate_.right = end;
-  } else {
-    report_duplicate();  // each is told once
-    duplicate_ = {begin, end};
-  }
-  return true;
-}
-
-// lwIP writes the blocks that it keeps: for one acknowledgment they are one more.
-void Connection::report_duplicate() {
-  if (duplicate_.left == duplicate_.right) return;
-  tcp_sack_range(&blocks)[LWIP_TCP_MAX_SACK_NUM] = pcb_->rcv_sacks;
-  tcp_sack_range kept[LWIP_TCP_MAX_SACK_NUM];
-  std::copy(std::begin(blocks), std::end(blocks), kept);
-  std::copy(kept, std::end(kept) - 1, blocks + 1);
-  blocks[0] = {duplicate_.left, duplicate_.right};
-  tcp_send_empty_ack(pcb_);  // lesson: duplicates-reported
-  std::copy(kept, std::end(kept), blocks);
-  duplicate_ = {};
-}
-
 // --- what leaves, and what comes back for it ---
 
 // lwIP's own retransmission, congestion window and persist timer never act.
@@ -463,52 +392,6 @@ void Connection::after() {
 }
 
 // --- the end of the turn ---
-
-// The same for a segment out of order as ReceiveQueue does for those in order: lwIP needs its header, too.
-static void settle_segment(tcp_seg &segment) {
-  const Packet *packet = PacketPbufs::packet_of(segment.p);
-  if (!packet || size_t{segment.len} * 4 >= packet->held_bytes()) return;
-  pbuf *copy = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(sizeof(tcp_hdr) + segment.p->tot_len), PBUF_RAM);
-  if (!copy) return;
-  std::memcpy(copy->payload, segment.tcphdr, sizeof(tcp_hdr));
-  segment.tcphdr = static_cast<tcp_hdr *>(copy->payload);
-  pbuf_remove_header(copy, sizeof(tcp_hdr));
-  pbuf_copy_partial(segment.p, copy->payload, copy->len, 0);
-  pbuf_free(segment.p);
-  segment.p = copy;
-}
-
-// What lwIP holds out of order is counted, copied out of large buffers, and bounded per client.
-// What is held counts as the client's; in steps, so that small exchanges need no counting.
-void Connection::settle_held() {
-  constexpr size_t kStep = Stack::World::kLeastHeld;
-  const size_t now = (received_.size() + sending_.size()) / kStep * kStep;
-  if (now == held_) return;
-  world_.client(client).held += now - held_;
-  world_.held += now - held_;
-  held_ = now;
-  world_.forget_client(client);
-}
-
-void Connection::settle_out_of_order() {
-  if (!pcb_->ooseq && out_of_order_ == 0) return;
-  size_t bytes = 0;
-  for (tcp_seg *segment = pcb_->ooseq; segment; segment = segment->next) {
-    settle_segment(*segment);
-    bytes += segment->len;
-  }
-  Stack::World::Client &owner = world_.client(client);
-  owner.out_of_order += bytes - out_of_order_;
-  out_of_order_ = bytes;
-  if (owner.out_of_order > Stack::World::kMostOutOfOrderPerClient) {  // lesson: tcp-out-of-order-bounded
-    // All of this connection's: the peer still has it, and sends it again.
-    tcp_free_ooseq(pcb_);
-    owner.out_of_order -= out_of_order_;
-    out_of_order_ = 0;
-    world_.counters.drop(DropReason::out_of_order_limit);
-  }
-  world_.forget_client(client);
-}
 
 // lwIP walks to the end of what is unacknowledged whenever it sends: it is shown that end alone.
 void Connection::output() {

@@ -2,6 +2,8 @@
 //
 // lwIP carries the connection; what it lacks as it is driven here is done by this file: windows that grow on demand,
 // acknowledgments once a turn, timers for the connections that need them, a life after the stream's owner has gone.
+// Beside connection.cc: connection_stream.cc (the owner's side), connection_reports.cc (ECN, what came twice),
+// connection_held.cc (what memory it holds).
 //
 // When what leaves is for the Sender to say. lwIP is given no more bytes than may leave at once, in segments of many
 // packets that are cut to size on their way out (packet_output.h); its congestion window is held open, and its
